@@ -64,11 +64,11 @@ class Churn:
         pick = self.random
         while time.time() < until:
             low, high = sizes(time.time())
-            wire = b"".join(
-                encode(b"SET", b"k:%d" % pick.randrange(2_000_000), self.bytes[: int(low * (high / low) ** pick.random())])
-                for _ in range(BURST)
-            )
-            errors += self.server.connection.burst(wire, BURST)
+            burst = []
+            for _ in range(BURST):
+                size = int(low * (high / low) ** pick.random())
+                burst.append(encode(b"SET", b"k:%d" % pick.randrange(2_000_000), self.bytes[:size]))
+            errors += self.server.connection.burst(b"".join(burst), BURST)
             commands += BURST
         return commands, errors
 

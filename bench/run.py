@@ -69,7 +69,8 @@ def part_memory(table, run):
             jobs = [pool.submit(memory_per_key.measure, command, shape, scale) for command in (run.one, run.baseline)]
             ours, theirs = (job.result() for job in jobs)
             if ours["errors"]:
-                table.add(f"{shape}: bytes an element", f"{ours['errors']} errors", theirs["resident"], f"<= {bar}", False)
+                table.add(f"{shape}: bytes an element", f"{ours['errors']} errors", theirs["resident"], f"<= {bar}",
+                          False)  # fmt: skip
                 continue
             table.at_most(f"{shape}: resident bytes an element", ours["resident"], theirs["resident"], bar)
             table.add(f"{shape}: used bytes an element", ours["used"], theirs["used"], "<= resident",
@@ -83,7 +84,8 @@ def part_throughput(table, run):
         what = f"{operation.upper()} at pipeline {depth}"
         table.add(f"{what}: requests a second", f"{ours['rate']:,}", f"{theirs['rate']:,}")
         table.add(f"{what}: CPU us a request", ours["cpu_us"], theirs["cpu_us"])
-        table.at_most(f"{what}: CPU, ratio to redis-server", round(1 / max(theirs["ratio"], 1e-9), 3), "", CPU_BARS[depth])
+        ratio = round(1 / max(theirs["ratio"], 1e-9), 3)
+        table.at_most(f"{what}: CPU, ratio to redis-server", ratio, "", CPU_BARS[depth])
         table.at_most(f"{what}: CPU with threads 2, ratio to 1", two["ratio"], "", THREADS_CPU_BAR)
 
 
@@ -133,7 +135,8 @@ def part_traces(table, run):
         run.traces, [run.one, run.baseline], limit, limits_mb=sizes, speed=speed
     ):
         what = f"{name}, {policy}, {megabytes} MB: hit ratio"
-        table.add(what, ours["hit"], theirs["hit"], ">= redis-server", ours["hit"] >= theirs["hit"] and not ours["refused"])
+        met = ours["hit"] >= theirs["hit"] and not ours["refused"]
+        table.add(what, ours["hit"], theirs["hit"], ">= redis-server", met)
 
 
 PARTS = {"empty": part_empty, "memory": part_memory, "throughput": part_throughput, "growth": part_growth,

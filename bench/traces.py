@@ -29,7 +29,7 @@ def _one(job):
 
 
 def measure(folder, commands, limit=0, policies=POLICIES, limits_mb=LIMITS_MB, speed=1.0):
-    """Yields (trace name, policy, megabytes, [one result a server]); a trace's runs share the time, each in a process."""
+    """Yields (trace name, policy, megabytes, [one result a server]); runs of one limit go side by side."""
     with concurrent.futures.ProcessPoolExecutor(len(policies) * len(commands)) as pool:
         for path in find(folder):
             name = os.path.basename(path).split(".")[0]
