@@ -15,6 +15,7 @@ import replay
 POLICIES = ("allkeys-lru", "allkeys-lfu")
 LIMITS_MB = (3, 6)
 FASTEST, SECONDS = 9000, 110  # requests a second at most; how long a short trace is made to last
+RUNS_AT_ONCE = 8
 
 
 def find(folder):
@@ -29,16 +30,19 @@ def _one(job):
 
 
 def measure(folder, commands, limit=0, policies=POLICIES, limits_mb=LIMITS_MB, speed=1.0):
-    """Yields (trace name, policy, megabytes, [one result a server]); runs of one limit go side by side."""
-    with concurrent.futures.ProcessPoolExecutor(len(policies) * len(commands)) as pool:
-        for path in find(folder):
+    """Yields (trace name, policy, megabytes, [one result a server]).
+
+    A paced run leaves the machine mostly idle, so many go on at once, each in a process of its own, those that are
+    compared with each other at the same time.
+    """
+    settings = list(itertools.product(find(folder), limits_mb, policies))
+    jobs = [(path, limit, policy, megabytes, command, speed)
+            for path, megabytes, policy in settings for command in commands]  # fmt: skip
+    with concurrent.futures.ProcessPoolExecutor(RUNS_AT_ONCE * len(commands)) as pool:
+        results = pool.map(_one, jobs)
+        for path, megabytes, policy in settings:
             name = os.path.basename(path).split(".")[0]
-            for megabytes in limits_mb:
-                jobs = [(path, limit, policy, megabytes, command, speed)
-                        for policy, command in itertools.product(policies, commands)]  # fmt: skip
-                results = list(pool.map(_one, jobs))
-                for i, policy in enumerate(policies):
-                    yield name, policy, megabytes, results[i * len(commands) : (i + 1) * len(commands)]
+            yield name, policy, megabytes, [next(results) for _ in commands]
 
 
 if __name__ == "__main__":
