@@ -250,33 +250,39 @@ def plain(reply):
 
 
 _SAFE = set(b"!#$%&()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`abcdefghijklmnopqrstuvwxyz{|}~")
+_NAMED = {10: "\\n", 13: "\\r", 9: "\\t", 7: "\\a", 8: "\\b", 34: '\\"', 92: "\\\\"}
 
 
-def quote(data, longest=0):
-    """An argument as redis-cli accepts it; cut in the middle when longer than `longest` (0: never)."""
-    data = as_bytes(data)
-    if data and all(c in _SAFE for c in data) and (not longest or len(data) <= longest):
-        return data.decode()
+def quoted(data, longest=0):
+    """The bytes between quotes, as redis-cli accepts them; cut when longer than `longest` (0: never)."""
     cut = longest and len(data) > longest
     shown = data[:longest] if cut else data
-    names = {10: "\\n", 13: "\\r", 9: "\\t", 7: "\\a", 8: "\\b", 34: '\\"', 92: "\\\\"}
-    text = "".join(names.get(c) or (chr(c) if 32 <= c < 127 else f"\\x{c:02x}") for c in shown)
+    text = "".join(_NAMED.get(c) or (chr(c) if 32 <= c < 127 else f"\\x{c:02x}") for c in shown)
     return f'"{text}"' + (f"<...{len(data)} bytes>" if cut else "")
 
 
-def show(reply, longest=200, items=40):
+def quote(data, longest=0):
+    """An argument of a command line: bare where that is possible."""
+    data = as_bytes(data)
+    if data and all(c in _SAFE for c in data) and (not longest or len(data) <= longest):
+        return data.decode()
+    return quoted(data, longest)
+
+
+def show(reply, longest=200, items=40, inner=False):
     """A reply on one line, with its type."""
     kind, value = reply
     if value is None:
         return {"$": "nil", "*": "nil-array", "_": "null"}.get(kind, f"nil({kind})")
     if kind in "*%~>|":
-        inner = [show(v, longest, items) for v in value[:items]]
+        parts = [show(v, longest, items, True) for v in value[:items]]
         if len(value) > items:
-            inner.append(f"... {len(value)} in all")
-        return {"*": "", "%": "map", "~": "set", ">": "push", "|": "attribute"}[kind] + "[" + " ".join(inner) + "]"
+            parts.append(f"... {len(value)} in all")
+        return {"*": "", "%": "map", "~": "set", ">": "push", "|": "attribute"}[kind] + "[" + " ".join(parts) + "]"
     if kind == ":":
         return str(value)
-    if kind in "$":
-        return '"' + quote(value, longest).strip('"') + '"'
-    text = value[: longest or None].decode("utf-8", "backslashreplace")
-    return {"+": "+", "-": "-", ",": ",", "#": "#", "(": "(", "=": "=", "!": "!"}[kind] + text
+    if kind == "$":
+        return quoted(value, longest)
+    if kind in "-+" and (inner and kind == "-" or value.strip() != value or b"\n" in value):
+        return kind + quoted(value, longest)
+    return kind + value[: longest or None].decode("utf-8", "backslashreplace")

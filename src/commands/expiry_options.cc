@@ -1,0 +1,56 @@
+#include "commands/expiry_options.h"
+
+#include <string>
+
+#include "base/numbers.h"
+#include "commands/arguments.h"
+
+namespace brim {
+
+bool ParseExpiryOption(Context& context, size_t* i, int allowed, ExpiryOption* option) {
+  if (option->kind != ExpiryOption::kNone) return false;
+  if ((allowed & kAllowKeepTtl) && ArgIs(context, *i, "KEEPTTL")) {
+    option->kind = ExpiryOption::kKeep;
+    return true;
+  }
+  if ((allowed & kAllowPersist) && ArgIs(context, *i, "PERSIST")) {
+    option->kind = ExpiryOption::kPersist;
+    return true;
+  }
+  if (*i + 1 >= context.argc()) return false;
+  if (ArgIs(context, *i, "EX")) {
+    option->kind = ExpiryOption::kEx;
+  } else if (ArgIs(context, *i, "PX")) {
+    option->kind = ExpiryOption::kPx;
+  } else if (ArgIs(context, *i, "EXAT")) {
+    option->kind = ExpiryOption::kExat;
+  } else if (ArgIs(context, *i, "PXAT")) {
+    option->kind = ExpiryOption::kPxat;
+  } else {
+    return false;
+  }
+  option->text = context.arg(++*i);
+  return true;
+}
+
+bool ResolveExpiry(Context& context, ExpiryOption* option) {
+  if (option->kind == ExpiryOption::kNone || option->kind >= ExpiryOption::kKeep) return true;
+  int64_t number;
+  if (!ParseInt64(option->text, &number)) {
+    context.reply().Error(errors::kNotAnInteger);
+    return false;
+  }
+  bool seconds = option->kind == ExpiryOption::kEx || option->kind == ExpiryOption::kExat;
+  bool relative = option->kind == ExpiryOption::kEx || option->kind == ExpiryOption::kPx;
+  bool fits = number > 0 && (!seconds || number <= INT64_MAX / 1000);
+  if (fits && seconds) number *= 1000;
+  if (fits && relative) fits = number <= INT64_MAX - context.now_ms();
+  if (!fits) {
+    context.reply().Error("ERR invalid expire time in '" + std::string(context.spec().name) + "' command");
+    return false;
+  }
+  option->at_ms = relative ? number + context.now_ms() : number;
+  return true;
+}
+
+}  // namespace brim

@@ -1,0 +1,21 @@
+#pragma once
+// The command tables of this folder, one beside each family's handlers. main.cc lists them.
+#include "command/spec.h"
+
+namespace brim {
+
+extern const CommandTable kStringCommands;
+extern const CommandTable kStringNumberCommands;
+extern const CommandTable kStringRangeCommands;
+extern const CommandTable kHashCommands;
+extern const CommandTable kListCommands;
+extern const CommandTable kSetCommands;
+extern const CommandTable kSetAlgebraCommands;
+extern const CommandTable kSortedSetCommands;
+extern const CommandTable kKeyCommands;
+extern const CommandTable kKeyspaceCommands;
+extern const CommandTable kExpireCommands;
+extern const CommandTable kObjectCommands;
+extern const CommandTable kSortCommands;
+
+}  // namespace brim

@@ -1,0 +1,220 @@
+#include "memory/account.h"
+
+#include <malloc.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define BRIM_PLAIN_MALLOC 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define BRIM_PLAIN_MALLOC 1
+#endif
+#endif
+
+#ifndef BRIM_PLAIN_MALLOC
+#include <jemalloc/jemalloc.h>
+// Few arenas, free pages given back after a second: a small process that does not grow behind its owner's back.
+extern "C" {
+const char* malloc_conf = "narenas:2,tcache_max:4096,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:false,thp:never";
+}
+#endif
+
+namespace brim {
+
+namespace account_detail {
+
+std::atomic<int64_t> global_used{0};
+int64_t lease_bytes = 16 << 10;
+thread_local constinit ThreadCounters* mine = nullptr;
+
+namespace {
+
+// Counters are never freed: a thread's are given to the next new thread.
+std::atomic<ThreadCounters*> all{nullptr};
+std::mutex mutex;
+ThreadCounters* spare[256];
+int spares = 0;
+
+struct ThreadEnd {
+  ~ThreadEnd() {
+    std::lock_guard guard(mutex);
+    if (mine != nullptr && spares < 256) spare[spares++] = mine;
+    // Later charges of this thread (destructors of other thread locals) register again.
+    mine = nullptr;
+  }
+};
+thread_local ThreadEnd thread_end;
+
+}  // namespace
+
+ThreadCounters* RegisterThread() {
+  std::lock_guard guard(mutex);
+  if (spares > 0) {
+    mine = spare[--spares];
+  } else {
+    static char first[sizeof(ThreadCounters)] __attribute__((aligned(64)));
+    static bool first_taken = false;
+    // The first thread's counters are static: operator new comes here before anything is set up.
+    void* memory = first_taken ? aligned_alloc(64, (sizeof(ThreadCounters) + 63) / 64 * 64) : static_cast<void*>(first);
+    first_taken = true;
+    auto* counters = new (memory) ThreadCounters();
+    counters->next = all.load(std::memory_order_relaxed);
+    all.store(counters, std::memory_order_release);
+    mine = counters;
+  }
+  static_cast<void>(&thread_end);
+  return mine;
+}
+
+void Fold(ThreadCounters& counters, int64_t owed) {
+  global_used.fetch_add(owed, std::memory_order_relaxed);
+  counters.owed.store(0, std::memory_order_relaxed);
+}
+
+}  // namespace account_detail
+
+namespace {
+
+[[maybe_unused]] int64_t baseline = 0;
+
+size_t GrantedBytes(void* memory) { return malloc_usable_size(memory); }
+
+}  // namespace
+
+const char* CategoryName(MemoryCategory category) {
+  constexpr const char* kNames[] = {"data", "tables", "expiry_eviction", "clients_in", "clients_out", "transactions", "replication",
+                                    "aof", "scripts", "pubsub", "cluster", "config", "fixed"};
+  return kNames[static_cast<size_t>(category)];
+}
+
+void* TryAllocateBytes(size_t bytes, MemoryCategory category) {
+  void* memory = malloc(bytes);
+  if (memory != nullptr) Charge(category, static_cast<int64_t>(GrantedBytes(memory)));
+  return memory;
+}
+
+void* AllocateBytes(size_t bytes, MemoryCategory category) {
+  void* memory = TryAllocateBytes(bytes, category);
+  if (memory == nullptr) {
+    fprintf(stderr, "Out of memory allocating %zu bytes\n", bytes);
+    abort();
+  }
+  return memory;
+}
+
+void FreeBytes(void* memory, MemoryCategory category) {
+  if (memory == nullptr) return;
+  Charge(category, -static_cast<int64_t>(GrantedBytes(memory)));
+  free(memory);
+}
+
+std::array<int64_t, kMemoryCategories> UsedByCategory() {
+  std::array<int64_t, kMemoryCategories> sum{};
+  for (auto* c = account_detail::all.load(std::memory_order_acquire); c != nullptr; c = c->next) {
+    for (size_t i = 0; i < kMemoryCategories; i++) sum[i] += c->by_category[i].load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+int64_t UsedMemory() {
+  int64_t sum = 0;
+  for (int64_t bytes : UsedByCategory()) sum += bytes;
+  return sum;
+}
+
+void SetLeaseBytes(int64_t bytes) { account_detail::lease_bytes = bytes; }
+
+#ifdef BRIM_PLAIN_MALLOC
+
+AllocatorStats GetAllocatorStats() { return {}; }
+const char* AllocatorName() { return "libc"; }
+void PurgeAllocator() {}
+std::string MallocStatsText() { return "Stats not supported for the current allocator"; }
+void MarkAccountBaseline(int64_t) {}
+bool AccountBalances(int64_t, int64_t* difference) {
+  *difference = 0;
+  return true;
+}
+
+#else
+
+AllocatorStats GetAllocatorStats() {
+  uint64_t epoch = 1;
+  size_t size = sizeof epoch;
+  mallctl("epoch", &epoch, &size, &epoch, size);
+  AllocatorStats stats;
+  size = sizeof(size_t);
+  mallctl("stats.allocated", &stats.allocated, &size, nullptr, 0);
+  mallctl("stats.active", &stats.active, &size, nullptr, 0);
+  mallctl("stats.resident", &stats.resident, &size, nullptr, 0);
+  mallctl("stats.retained", &stats.retained, &size, nullptr, 0);
+  mallctl("stats.metadata", &stats.metadata, &size, nullptr, 0);
+  return stats;
+}
+
+const char* AllocatorName() { return "jemalloc-5.3.0"; }
+
+void PurgeAllocator() {
+  mallctl("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
+  char name[32];
+  snprintf(name, sizeof name, "arena.%u.purge", static_cast<unsigned>(MALLCTL_ARENAS_ALL));
+  mallctl(name, nullptr, nullptr, nullptr, 0);
+}
+
+std::string MallocStatsText() {
+  std::string text;
+  malloc_stats_print([](void* out, const char* part) { static_cast<std::string*>(out)->append(part); }, &text, nullptr);
+  return text;
+}
+
+namespace {
+
+int64_t Difference(int64_t heap_bytes) {
+  int64_t counted = UsedMemory() - heap_bytes;
+  return static_cast<int64_t>(GetAllocatorStats().allocated) - counted;
+}
+
+}  // namespace
+
+void MarkAccountBaseline(int64_t heap_bytes) { baseline = Difference(heap_bytes); }
+
+bool AccountBalances(int64_t heap_bytes, int64_t* difference) {
+  *difference = Difference(heap_bytes) - baseline;
+  // libc keeps a few buffers of its own (stdio, getaddrinfo, thread stacks' bookkeeping).
+  return *difference > -(256 << 10) && *difference < (256 << 10);
+}
+
+#endif
+
+}  // namespace brim
+
+// All C++ allocations of the process that no category claims are "fixed".
+using brim::MemoryCategory;
+
+void* operator new(size_t bytes) {
+  void* memory = brim::TryAllocateBytes(bytes, MemoryCategory::kFixed);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+void* operator new[](size_t bytes) { return operator new(bytes); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return brim::TryAllocateBytes(bytes, MemoryCategory::kFixed); }
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return brim::TryAllocateBytes(bytes, MemoryCategory::kFixed); }
+void* operator new(size_t bytes, std::align_val_t align) {
+  void* memory = aligned_alloc(static_cast<size_t>(align), (bytes + static_cast<size_t>(align) - 1) / static_cast<size_t>(align) * static_cast<size_t>(align));
+  if (memory == nullptr) throw std::bad_alloc();
+  brim::Charge(MemoryCategory::kFixed, static_cast<int64_t>(malloc_usable_size(memory)));
+  return memory;
+}
+void* operator new[](size_t bytes, std::align_val_t align) { return operator new(bytes, align); }
+void operator delete(void* memory) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
+void operator delete[](void* memory) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
+void operator delete(void* memory, size_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
+void operator delete[](void* memory, size_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
+void operator delete(void* memory, std::align_val_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
+void operator delete[](void* memory, std::align_val_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
+void operator delete[](void* memory, size_t, std::align_val_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }

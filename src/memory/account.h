@@ -1,0 +1,95 @@
+#pragma once
+// Who holds memory: every allocated byte is counted once, in one category. docs/memory.md.
+//
+// Each thread counts in counters of its own, and folds what it owes into one process-wide figure in small leases, so
+// that a write costs no shared cache line and the limit still holds.
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace brim {
+
+enum class MemoryCategory : uint8_t {
+  kData,              // keys and values
+  kTables,            // hash table segments and directories
+  kExpiryEviction,
+  kClientsIn,         // query buffers
+  kClientsOut,        // replies not sent yet
+  kTransactions,
+  kReplication,
+  kAof,
+  kScripts,
+  kPubSub,
+  kCluster,
+  kConfig,
+  kFixed,             // everything else that the process allocates for itself
+  kCount
+};
+inline constexpr size_t kMemoryCategories = static_cast<size_t>(MemoryCategory::kCount);
+const char* CategoryName(MemoryCategory category);
+
+// General allocation, charged by the size the allocator grants. AllocateBytes aborts when memory is refused,
+// TryAllocateBytes returns null. Any thread.
+void* AllocateBytes(size_t bytes, MemoryCategory category);
+void* TryAllocateBytes(size_t bytes, MemoryCategory category);
+void FreeBytes(void* memory, MemoryCategory category);
+
+namespace account_detail {
+struct ThreadCounters {
+  std::atomic<int64_t> by_category[kMemoryCategories];
+  std::atomic<int64_t> owed;  // not yet folded into the global figure
+  ThreadCounters* next;
+};
+extern std::atomic<int64_t> global_used;
+extern int64_t lease_bytes;
+ThreadCounters* RegisterThread();
+extern thread_local constinit ThreadCounters* mine;
+inline ThreadCounters& Mine() { return mine != nullptr ? *mine : *RegisterThread(); }
+void Fold(ThreadCounters& counters, int64_t owed);
+}  // namespace account_detail
+
+// Counts bytes (negative: given back) in the calling thread.
+inline void Charge(MemoryCategory category, int64_t bytes) {
+  account_detail::ThreadCounters& own = account_detail::Mine();
+  auto& counter = own.by_category[static_cast<size_t>(category)];
+  counter.store(counter.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+  int64_t owed = own.owed.load(std::memory_order_relaxed) + bytes;
+  if (owed > account_detail::lease_bytes || owed < -account_detail::lease_bytes) [[unlikely]] {
+    account_detail::Fold(own, owed);
+  } else {
+    own.owed.store(owed, std::memory_order_relaxed);
+  }
+}
+
+// The sum as this thread sees it: exact but for the other threads' leases. A few instructions.
+inline int64_t UsedMemoryFast() {
+  return account_detail::global_used.load(std::memory_order_relaxed) + account_detail::Mine().owed.load(std::memory_order_relaxed);
+}
+// Exact sums over all threads. O(threads).
+int64_t UsedMemory();
+std::array<int64_t, kMemoryCategories> UsedByCategory();
+// How much a thread may owe before it folds. Before threads start.
+void SetLeaseBytes(int64_t bytes);
+
+struct AllocatorStats {
+  size_t allocated = 0;
+  size_t active = 0;
+  size_t resident = 0;
+  size_t retained = 0;
+  size_t metadata = 0;
+};
+// The general allocator's own figures (zeros where it has none, as under sanitizers).
+AllocatorStats GetAllocatorStats();
+const char* AllocatorName();
+// Gives free pages of the general allocator back to the system.
+void PurgeAllocator();
+std::string MallocStatsText();
+
+// Debug check: the bytes counted for the general allocator (all categories, less the page heaps' `heap_bytes`) agree with
+// its own figure, apart from what libc had allocated before MarkAccountBaseline. Call with other threads at rest.
+void MarkAccountBaseline(int64_t heap_bytes);
+bool AccountBalances(int64_t heap_bytes, int64_t* difference);
+
+}  // namespace brim

@@ -1,0 +1,58 @@
+#pragma once
+// One thread's event loop: epoll, level triggered, and a mailbox through which other threads hand it work.
+#include <sys/epoll.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+namespace brim {
+
+// What a file descriptor's owner does when it is ready. Only the loop's thread calls it.
+class EventHandler {
+ public:
+  virtual ~EventHandler() = default;
+  // `events` are EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP bits.
+  virtual void OnEvents(uint32_t events) = 0;
+};
+
+class Loop {
+ public:
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // False with errno set when the kernel refuses.
+  bool Add(int fd, uint32_t events, EventHandler* handler);
+  void Modify(int fd, uint32_t events, EventHandler* handler);
+  void Remove(int fd);
+
+  // Waits up to timeout_ms (0: not at all, -1: for ever) and runs the handlers of what is ready; mail is run by the
+  // caller (TakeMail). Returns the number of ready descriptors. `before` is called after the wait, before the handlers.
+  int RunOnce(int timeout_ms, const std::function<void()>& before);
+  // A handler that goes away while others of the same wait are still to be called.
+  void Forget(EventHandler* handler);
+
+  // Any thread: the function runs on the loop's thread soon. A wake-up costs a system call only if the loop sleeps.
+  void Post(std::function<void()> work);
+  // The loop's thread: runs what was posted. Returns how many.
+  size_t RunMail();
+
+ private:
+  static constexpr int kMaxEvents = 256;
+  int epoll_fd_;
+  int wake_fd_;
+  epoll_event events_[kMaxEvents];
+  int ready_ = 0;
+  int current_ = 0;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> mail_;
+  std::vector<std::function<void()>> running_mail_;
+  std::atomic<bool> has_mail_{false};
+  std::atomic<bool> sleeping_{false};
+};
+
+}  // namespace brim

@@ -1,0 +1,150 @@
+#include "server/blocking.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "server/connection.h"
+#include "server/server_context.h"
+#include "server/worker.h"
+
+namespace brim {
+
+std::atomic<int> Blocking::blocked_clients{0};
+
+void ServerContext::Block(const BlockRequest& request) {
+  blocked_ = true;
+  if (waking_waiter_ == nullptr) Blocking::Begin(*this, request);
+}
+
+void Blocking::Begin(ServerContext& context, const BlockRequest& request) {
+  Connection& connection = context.connection();
+  auto waiter = std::make_shared<Waiter>();
+  waiter->worker = connection.worker;
+  waiter->connection_id = connection.id;
+  waiter->command = &context.command();
+  for (std::string_view arg : context.argv()) waiter->argv_bytes.emplace_back(arg);
+  for (const std::string& arg : waiter->argv_bytes) waiter->argv.push_back(arg);
+  waiter->db = context.db();
+  waiter->resp = connection.resp;
+  waiter->type = request.type;
+  waiter->on_timeout = request.on_timeout;
+  for (std::string_view key : request.keys) {
+    if (std::find(waiter->keys.begin(), waiter->keys.end(), key) == waiter->keys.end()) waiter->keys.emplace_back(key);
+  }
+  // BLMOVE and BRPOPLPUSH wait for one key and write to another.
+  waiter->mover = waiter->command->spec->keys[1].begin != KeySpec::kNone;
+  for (const std::string& key : waiter->keys) {
+    Shard& shard = shards.Of(HashBytes(key));
+    shard.AddWaiter(waiter->db, key, waiter.get());
+    if (waiter->mover) shard.movers++;
+  }
+  if (request.timeout_ms > 0) {
+    waiter->deadline_ms = context.now_ms() + request.timeout_ms;
+    connection.worker->AddDeadline(waiter->deadline_ms, connection.id);
+  }
+  connection.waiter = std::move(waiter);
+  blocked_clients.fetch_add(1, std::memory_order_relaxed);
+}
+
+// Takes the waiter out of all its shards' lists. The owner's thread, no locks held (or all of them paused).
+void Blocking::Withdraw(Waiter& waiter) {
+  for (const std::string& key : waiter.keys) {
+    Shard& shard = shards.Of(HashBytes(key));
+    shard.lock().lock();
+    shard.RemoveWaiter(waiter.db, key, &waiter);
+    if (waiter.mover) shard.movers--;
+    shard.lock().unlock();
+  }
+}
+
+// Runs the blocked command again into a buffer of its own. True when it was served.
+bool Blocking::TryServe(Worker& worker, Waiter& waiter, uint64_t locked) {
+  if (waiter.claimed.exchange(true, std::memory_order_acq_rel)) return false;
+  OutputBuffer buffer;
+  Reply reply(&buffer, waiter.resp);
+  ServerContext context(&worker);
+  context.reply_ = &reply;
+  context.argv_ = waiter.argv;
+  context.command_ = waiter.command;
+  context.spec_ = waiter.command->spec;
+  context.db_ = waiter.db;
+  context.now_ms_ = worker.now_ms;
+  context.figures_ = &worker.keyspace_figures;
+  context.locked_ = locked;
+  context.waking_ = true;
+  context.waking_waiter_ = &waiter;
+  waiter.command->handler(context);
+  if (context.blocked_) {
+    waiter.claimed.store(false, std::memory_order_release);
+    return false;
+  }
+  auto shared = waiter.shared_from_this();
+  auto sent = std::make_shared<OutputBuffer>(std::move(buffer));
+  waiter.worker->loop().Post([shared, sent] { Finish(shared, std::move(*sent)); });
+  return true;
+}
+
+void Blocking::ServeReady(Worker& worker, uint64_t locked) {
+  for (bool again = true; again;) {
+    again = false;
+    for (uint64_t rest = locked; rest; rest &= rest - 1) {
+      Shard& shard = shards[std::countr_zero(rest)];
+      if (shard.ready.empty()) continue;
+      again = true;
+      auto ready = std::move(shard.ready);
+      shard.ready.clear();
+      for (const Shard::ReadyKey& key : ready) {
+        auto* waiting = shard.WaitersOf(key.db, key.key);
+        if (waiting == nullptr) continue;
+        std::deque<KeyWaiter*> in_order = *waiting;  // served ones leave the list meanwhile
+        for (KeyWaiter* each : in_order) {
+          KeyRef ref = shard.db(key.db).Find(key.key, HashBytes(key.key));
+          if (!ref) break;
+          auto* waiter = static_cast<Waiter*>(each);
+          if (ref.type() != waiter->type) continue;
+          if (TryServe(worker, *waiter, shard_locking ? locked : ~uint64_t{0})) shard.RemoveWaiter(key.db, key.key, each);
+        }
+      }
+    }
+  }
+}
+
+// On the waiting connection's thread.
+void Blocking::Finish(const std::shared_ptr<Waiter>& waiter, OutputBuffer&& reply) {
+  Connection* connection = waiter->worker->FindConnection(waiter->connection_id);
+  if (connection == nullptr || connection->waiter != waiter) return;  // it went away; Abandon has withdrawn the waiter
+  Withdraw(*waiter);
+  connection->waiter.reset();
+  blocked_clients.fetch_sub(1, std::memory_order_relaxed);
+  connection->Deliver(std::move(reply));
+  connection->ResumeInput();
+}
+
+bool Blocking::TimeOut(Connection& connection) { return Unblock(connection, false); }
+
+bool Blocking::Unblock(Connection& connection, bool with_error) {
+  std::shared_ptr<Waiter> waiter = connection.waiter;
+  if (waiter == nullptr || waiter->claimed.exchange(true, std::memory_order_acq_rel)) return false;
+  OutputBuffer buffer;
+  Reply reply(&buffer, waiter->resp);
+  if (with_error) {
+    reply.Error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+  } else if (waiter->on_timeout == BlockRequest::kNullBulk) {
+    reply.Null();
+  } else {
+    reply.NullArray();
+  }
+  auto sent = std::make_shared<OutputBuffer>(std::move(buffer));
+  waiter->worker->loop().Post([waiter, sent] { Finish(waiter, std::move(*sent)); });
+  return true;
+}
+
+void Blocking::Abandon(Connection& connection) {
+  // Claimed already: somebody serves it right now and holds a reference; the reply finds no connection.
+  connection.waiter->claimed.store(true, std::memory_order_release);
+  Withdraw(*connection.waiter);
+  connection.waiter.reset();
+  blocked_clients.fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace brim

@@ -1,0 +1,61 @@
+#pragma once
+// Clients that wait for keys (BLPOP and the like), on any thread, first come first served.
+//
+// A blocked command is kept and run again, under the locks of the command that filled the key, by that command's
+// thread; the reply travels to the waiting connection's thread by mail. `claimed` decides between being served, timing
+// out and going away: whoever sets it first acts.
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "command/context.h"
+#include "command/registry.h"
+#include "store/shard.h"
+
+namespace brim {
+
+class Connection;
+class ServerContext;
+class Worker;
+
+struct Waiter final : KeyWaiter, std::enable_shared_from_this<Waiter> {
+  Worker* worker = nullptr;  // of the waiting connection
+  uint64_t connection_id = 0;
+  const Command* command = nullptr;
+  std::vector<std::string> argv_bytes;
+  std::vector<std::string_view> argv;
+  std::vector<std::string> keys;  // without repeats
+  int db = 0;
+  int resp = 2;
+  Type type = Type::kList;
+  bool mover = false;  // writes to a key it does not wait for
+  int64_t deadline_ms = 0;  // 0: none
+  BlockRequest::OnTimeout on_timeout = BlockRequest::kNullArray;
+  std::atomic<bool> claimed{false};
+};
+
+class Blocking {
+ public:
+  // The handler asked to wait; the shards of its keys are locked.
+  static void Begin(ServerContext& context, const BlockRequest& request);
+  // After a command, its locks (a bit each in `locked`) still held: serves who waits for keys it filled.
+  static void ServeReady(Worker& worker, uint64_t locked);
+  // The connection's thread: its time is over. False when it is being served at this moment (ask again soon).
+  static bool TimeOut(Connection& connection);
+  // CLIENT UNBLOCK, FLUSHALL of blocked ... with an error or as if timed out. False when not blocked. Every thread is
+  // paused, or it is the connection's own.
+  static bool Unblock(Connection& connection, bool with_error);
+  // The connection goes away.
+  static void Abandon(Connection& connection);
+  static std::atomic<int> blocked_clients;
+
+ private:
+  static bool TryServe(Worker& worker, Waiter& waiter, uint64_t locked);
+  static void Finish(const std::shared_ptr<Waiter>& waiter, OutputBuffer&& reply);
+  static void Withdraw(Waiter& waiter);
+};
+
+}  // namespace brim

@@ -1,0 +1,306 @@
+// CLIENT: a connection's name, what is connected, who is cut or held back.
+#include <algorithm>
+#include <string>
+
+#include "base/ascii.h"
+#include "base/numbers.h"
+#include "command/help.h"
+#include "commands/arguments.h"
+#include "server/blocking.h"
+#include "server/client_filter.h"
+#include "server/connection.h"
+#include "server/log.h"
+#include "server/server.h"
+#include "server/server_commands.h"
+#include "server/server_context.h"
+#include "server/transaction.h"
+#include "server/worker.h"
+
+namespace brim {
+
+namespace {
+
+Connection& Own(Context& context) { return AsServer(context).connection(); }
+
+// A name, library name or version: printable, no spaces.
+bool IsPlain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
+}
+
+void ClientId(Context& context) { context.reply().Integer(static_cast<int64_t>(Own(context).id)); }
+
+void ClientGetname(Context& context) {
+  const std::string& name = Own(context).name;
+  if (name.empty()) {
+    context.reply().Null();
+  } else {
+    context.reply().Bulk(name);
+  }
+}
+
+void ClientSetname(Context& context) {
+  if (!IsPlain(context.arg(2))) {
+    context.reply().Error("ERR Client names cannot contain spaces, newlines or special characters.");
+    return;
+  }
+  Own(context).name = context.arg(2);
+  context.reply().Ok();
+}
+
+void ClientSetinfo(Context& context) {
+  bool is_name = ArgIs(context, 2, "LIB-NAME");
+  if (!is_name && !ArgIs(context, 2, "LIB-VER")) {
+    context.reply().Error("ERR Unrecognized option '" + std::string(context.arg(2)) + "'");
+    return;
+  }
+  if (!IsPlain(context.arg(3))) {
+    context.reply().Error(std::string("ERR ") + (is_name ? "lib-name" : "lib-ver") + " cannot contain spaces, newlines or special characters.");
+    return;
+  }
+  (is_name ? Own(context).library_name : Own(context).library_version) = context.arg(3);
+  context.reply().Ok();
+}
+
+void ClientInfo(Context& context) { context.reply().Verbatim(DescribeConnection(Own(context)) + "\n", "txt"); }
+
+std::vector<Connection*> AllConnections() {
+  std::vector<Connection*> all;
+  for (auto& worker : server.workers()) {
+    for (auto& [id, connection] : worker->connections()) {
+      if (!connection->close_soon) all.push_back(connection.get());
+    }
+  }
+  std::sort(all.begin(), all.end(), [](auto* a, auto* b) { return a->id < b->id; });
+  return all;
+}
+
+void ClientList(Context& context) {
+  ClientFilter filter;
+  size_t i = 2;
+  if (context.argc() == 4 && ArgIs(context, 2, "TYPE")) {
+    if (!filter.SetType(context.arg(3))) {
+      context.reply().Error("ERR Unknown client type '" + std::string(context.arg(3)) + "'");
+      return;
+    }
+  } else if (context.argc() > 3 && ArgIs(context, 2, "ID")) {
+    for (i = 3; i < context.argc(); i++) {
+      int64_t id;
+      if (!ParseIntArg(context, i, &id, "ERR Invalid client ID")) return;
+      filter.ids.push_back(static_cast<uint64_t>(id));
+    }
+  } else if (context.argc() != 2) {
+    context.reply().Error(errors::kSyntax);
+    return;
+  }
+  std::string text;
+  for (Connection* connection : AllConnections()) {
+    if (filter.Matches(*connection)) text += DescribeConnection(*connection) + "\n";
+  }
+  context.reply().Verbatim(text, "txt");
+}
+
+void Kill(Context& context, Connection& victim) {
+  if (&victim == &Own(context)) {
+    victim.CloseAfterReply();
+    return;
+  }
+  victim.close_soon = true;
+  victim.worker->loop().Post([worker = victim.worker, id = victim.id] {
+    if (Connection* connection = worker->FindConnection(id)) worker->CloseLater(connection);
+  });
+}
+
+void ClientKill(Context& context) {
+  ClientFilter filter;
+  bool old_form = context.argc() == 3;
+  bool skip_me = !old_form;
+  if (old_form) {
+    filter.address = context.arg(2);
+  } else if (!ParseKillFilter(context, &filter, &skip_me)) {
+    return;
+  }
+  int64_t killed = 0;
+  for (Connection* connection : AllConnections()) {
+    if (!filter.Matches(*connection) || (skip_me && connection == &Own(context))) continue;
+    Kill(context, *connection);
+    killed++;
+  }
+  if (!old_form) {
+    context.reply().Integer(killed);
+  } else if (killed == 0) {
+    context.reply().Error("ERR No such client");
+  } else {
+    context.reply().Ok();
+  }
+}
+
+void ClientPause(Context& context) {
+  bool writes_only = false;
+  if (context.argc() == 4) {
+    writes_only = ArgIs(context, 3, "WRITE");
+    if (!writes_only && !ArgIs(context, 3, "ALL")) {
+      context.reply().Error(errors::kSyntax);
+      return;
+    }
+  } else if (context.argc() != 3) {
+    context.reply().Error(errors::kSyntax);
+    return;
+  }
+  int64_t timeout_ms;
+  if (!ParseInt64(context.arg(2), &timeout_ms)) {
+    context.reply().Error("ERR timeout is not an integer or out of range");
+    return;
+  }
+  if (timeout_ms < 0) {
+    context.reply().Error("ERR timeout is negative");
+    return;
+  }
+  if (timeout_ms > INT64_MAX - context.now_ms()) {
+    context.reply().Error("ERR timeout is out of range");
+    return;
+  }
+  server.PauseClients(context.now_ms() + timeout_ms, writes_only);
+  context.reply().Ok();
+}
+
+void ClientUnpause(Context& context) {
+  server.UnpauseClients();
+  context.reply().Ok();
+}
+
+void ClientReply(Context& context) {
+  Connection& connection = Own(context);
+  if (ArgIs(context, 2, "ON")) {
+    connection.reply_mode = ReplyMode::kOn;
+    context.reply().SetSuppressed(false);
+    context.reply().Ok();
+  } else if (ArgIs(context, 2, "OFF")) {
+    connection.reply_mode = ReplyMode::kOff;
+    context.reply().SetSuppressed(true);
+  } else if (ArgIs(context, 2, "SKIP")) {
+    if (connection.reply_mode == ReplyMode::kOn) connection.reply_mode = ReplyMode::kSkipNext;
+  } else {
+    context.reply().Error(errors::kSyntax);
+  }
+}
+
+void ClientUnblock(Context& context) {
+  bool with_error = false;
+  if (context.argc() == 4) {
+    with_error = ArgIs(context, 3, "ERROR");
+    if (!with_error && !ArgIs(context, 3, "TIMEOUT")) {
+      context.reply().Error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+      return;
+    }
+  } else if (context.argc() != 3) {
+    context.reply().Error(errors::kSyntax);
+    return;
+  }
+  int64_t id;
+  if (!ParseIntArg(context, 2, &id)) return;
+  for (Connection* connection : AllConnections()) {
+    if (connection->id == static_cast<uint64_t>(id) && Blocking::Unblock(*connection, with_error)) {
+      context.reply().Integer(1);
+      return;
+    }
+  }
+  context.reply().Integer(0);
+}
+
+// ON or OFF as arg(2). False with the error replied.
+bool ParseOnOff(Context& context, bool* on) {
+  *on = ArgIs(context, 2, "ON");
+  if (*on || ArgIs(context, 2, "OFF")) return true;
+  context.reply().Error(errors::kSyntax);
+  return false;
+}
+
+void ClientNoEvict(Context& context) {
+  bool on;
+  if (!ParseOnOff(context, &on)) return;
+  Own(context).no_evict = on;
+  context.reply().Ok();
+}
+
+void ClientNoTouch(Context& context) {
+  bool on;
+  if (!ParseOnOff(context, &on)) return;
+  Own(context).no_touch = on;
+  AsServer(context).SetNoTouch(on);
+  context.reply().Ok();
+}
+
+constexpr uint32_t kPlain = kNoScript | kLoading | kStale | kSentinel;
+constexpr uint32_t kAdminOnly = kPlain | kAdmin | kExclusive;
+
+constexpr CommandSpec kRows[] = {
+    {"client", -2, kSentinel, {}, 0, Group::kConnection, "2.4.0", "Depends on the subcommand", "Commands about connections.", "", nullptr},
+    {"client|getname", 2, kPlain, {}, kCatConnection, Group::kConnection, "2.6.9", "O(1)", "Answers the connection's name.", "", ClientGetname},
+    {"client|help", 2, kLoading | kStale | kSentinel, {}, kCatConnection, Group::kConnection, "5.0.0", "O(1)", "Lists the subcommands.", "", ContainerHelp},
+    {"client|id", 2, kPlain, {}, kCatConnection, Group::kConnection, "5.0.0", "O(1)", "Answers the connection's number.", "", ClientId},
+    {"client|info", 2, kPlain, {}, kCatConnection, Group::kConnection, "6.2.0", "O(1)", "Describes the connection.", "", ClientInfo,
+     nullptr, "nondeterministic_output"},
+    {"client|kill", -3, kAdminOnly, {}, kCatConnection, Group::kConnection, "2.4.0", "O(N) where N is the number of connections",
+     "Closes connections.",
+     "<ip:port|<[ID client-id]|[TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>]|[USER username]|[ADDR ip:port]|[LADDR ip:port]|[SKIPME <YES|NO>] [...]>>",
+     ClientKill},
+    {"client|list", -2, kAdminOnly, {}, kCatConnection, Group::kConnection, "2.4.0", "O(N) where N is the number of connections",
+     "Describes the connections.", "[TYPE <NORMAL|MASTER|REPLICA|PUBSUB>] [ID client-id [client-id ...]]", ClientList, nullptr,
+     "nondeterministic_output"},
+    {"client|no-evict", 3, kPlain | kAdmin, {}, kCatConnection, Group::kConnection, "7.0.0", "O(1)",
+     "Spares the connection when clients are cut to save memory.", "<ON|OFF>", ClientNoEvict},
+    {"client|no-touch", 3, kNoScript | kLoading | kStale, {}, kCatConnection, Group::kConnection, "7.2.0", "O(1)",
+     "Whether the connection's commands refresh keys' last use.", "<ON|OFF>", ClientNoTouch},
+    {"client|pause", -3, kAdminOnly, {}, kCatConnection, Group::kConnection, "3.0.0", "O(1)", "Holds clients' commands back for a while.",
+     "timeout [WRITE|ALL]", ClientPause},
+    {"client|reply", 3, kPlain, {}, kCatConnection, Group::kConnection, "3.2.0", "O(1)", "Whether the connection's commands are answered.",
+     "<ON|OFF|SKIP>", ClientReply},
+    {"client|setinfo", 4, kPlain, {}, kCatConnection, Group::kConnection, "7.2.0", "O(1)", "Says which client library speaks.",
+     "<LIB-NAME libname|LIB-VER libver>", ClientSetinfo},
+    {"client|setname", 3, kPlain, {}, kCatConnection, Group::kConnection, "2.6.9", "O(1)", "Names the connection.", "connection-name",
+     ClientSetname},
+    {"client|unblock", -3, kAdminOnly, {}, kCatConnection, Group::kConnection, "5.0.0", "O(log N) where N is the number of connections",
+     "Wakes a connection that waits for keys.", "client-id [TIMEOUT|ERROR]", ClientUnblock},
+    {"client|unpause", 2, kAdminOnly, {}, kCatConnection, Group::kConnection, "6.2.0", "O(N) where N is the number of held connections",
+     "Ends CLIENT PAUSE.", "", ClientUnpause},
+};
+
+}  // namespace
+
+const CommandTable kClientCommands = kRows;
+
+std::string DescribeConnection(const Connection& connection) {
+  std::string flags;
+  bool in_multi = connection.transaction != nullptr && connection.transaction->in_multi;
+  if (in_multi) flags += 'x';
+  if (connection.waiter != nullptr) flags += 'b';
+  if (connection.transaction != nullptr && connection.transaction->watch.touched.load(std::memory_order_relaxed)) flags += 'd';
+  if (connection.close_after_reply) flags += 'c';
+  if (connection.close_soon) flags += 'A';
+  if (connection.is_unix) flags += 'U';
+  if (connection.no_evict) flags += 'e';
+  if (connection.no_touch) flags += 'T';
+  if (flags.empty()) flags = "N";
+  int64_t now_ms = coarse_clock.now_ms;
+  auto number = [](int64_t n) { return std::to_string(n); };
+  std::string events = connection.waiting_to_write ? "rw" : "r";
+  std::string text = "id=" + number(static_cast<int64_t>(connection.id)) + " addr=" + connection.address + " laddr=" + connection.local_address +
+                     " fd=" + number(connection.fd) + " name=" + connection.name + " age=" + number((now_ms - connection.created_ms) / 1000) +
+                     " idle=" + number((now_ms - connection.last_active_ms) / 1000) + " flags=" + flags + " db=" + number(connection.db) +
+                     " sub=0 psub=0 ssub=0 multi=" + number(in_multi ? static_cast<int64_t>(connection.transaction->queue.size()) : -1) +
+                     " qbuf=" + number(static_cast<int64_t>(connection.input_bytes())) +
+                     " qbuf-free=" + number(static_cast<int64_t>(connection.input_capacity() - connection.input_bytes())) +
+                     " argv-mem=0 multi-mem=" +
+                     number(connection.transaction != nullptr ? static_cast<int64_t>(Transactions::MemoryUsage(*connection.transaction)) : 0) +
+                     " rbs=0 rbp=0 obl=0 oll=" + number(connection.output.empty() ? 0 : 1) +
+                     " omem=" + number(static_cast<int64_t>(connection.output.owned_bytes())) +
+                     " tot-mem=" + number(static_cast<int64_t>(connection.MemoryUsage())) + " events=" + events + " cmd=" +
+                     (connection.last_command != nullptr ? std::string(connection.last_command->spec->name) : "NULL") + " user=" + connection.user +
+                     " redir=-1 resp=" + number(connection.resp);
+  if (!connection.library_name.empty() || !connection.library_version.empty()) {
+    text += " lib-name=" + connection.library_name + " lib-ver=" + connection.library_version;
+  }
+  return text;
+}
+
+}  // namespace brim

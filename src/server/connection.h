@@ -1,0 +1,113 @@
+#pragma once
+// One client's connection: its socket, its buffers, its state. Owned by one worker; others look at it only while every
+// thread is paused, or hand its worker mail.
+//
+// State:  running -> (blocked on keys | parked by CLIENT PAUSE) -> running -> closing
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "command/registry.h"
+#include "net/loop.h"
+#include "resp/output.h"
+#include "resp/parser.h"
+#include "resp/reply.h"
+
+namespace brim {
+
+class Worker;
+struct Transaction;
+struct Waiter;
+
+// Bytes read and not yet executed. Empty connections own none.
+class InputBuffer {
+ public:
+  ~InputBuffer() { Clear(); }
+  std::string_view text() const { return {data_ + begin_, end_ - begin_}; }
+  bool empty() const { return begin_ == end_; }
+  size_t capacity() const { return capacity_; }
+  // Room for at least `bytes` more behind the text.
+  char* Reserve(size_t bytes);
+  size_t room() const { return capacity_ - end_; }
+  void Commit(size_t bytes) { end_ += bytes; }
+  void Append(std::string_view text);
+  // Drops bytes from the front; an empty buffer is given back.
+  void Consume(size_t bytes);
+  void Clear();
+
+ private:
+  char* data_ = nullptr;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  size_t capacity_ = 0;
+};
+
+enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext, kSkipping };
+
+class Connection final : public EventHandler {
+ public:
+  Connection(Worker* worker, uint64_t id, int fd, bool is_unix);
+  ~Connection() override;
+
+  void OnEvents(uint32_t events) override;
+  // Executes what the input buffer holds (after blocking or a pause).
+  void ResumeInput();
+  // Sends what is pending; what the socket does not take waits for EPOLLOUT. May mark the connection for closing.
+  void Flush();
+  // Closed at the end of the worker's turn, without or after sending what is pending.
+  void CloseSoon();
+  void CloseAfterReply() { close_after_reply = true; }
+  // Appends a finished reply (a served BLPOP, an error of CLIENT UNBLOCK) and flushes.
+  void Deliver(OutputBuffer&& reply);
+  // Applies client-output-buffer-limit; true when the connection is cut.
+  bool OverOutputLimit();
+
+  size_t MemoryUsage() const;
+  size_t input_bytes() const { return input_.text().size(); }
+  size_t input_capacity() const { return input_.capacity(); }
+  bool parked() const { return waiter != nullptr || paused; }
+
+  // --- state; read and written by commands through ServerContext
+  Worker* const worker;
+  const uint64_t id;
+  const int fd;
+  const bool is_unix;
+  int64_t created_ms = 0;
+  int64_t last_active_ms = 0;
+  int db = 0;
+  int resp = 2;
+  bool authenticated = false;
+  bool no_evict = false;
+  bool no_touch = false;
+  bool close_soon = false;
+  bool close_after_reply = false;
+  bool paused = false;              // CLIENT PAUSE holds its next command back
+  bool waiting_to_write = false;    // EPOLLOUT is on
+  ReplyMode reply_mode = ReplyMode::kOn;
+  std::string name;
+  std::string library_name;
+  std::string library_version;
+  std::string user = "default";
+  const Command* last_command = nullptr;
+  std::unique_ptr<Transaction> transaction;  // null: no MULTI, no WATCH
+  std::shared_ptr<Waiter> waiter;            // blocked on keys
+  OutputBuffer output;
+  uint64_t commands_run = 0;
+  uint64_t bytes_in = 0;
+  uint64_t bytes_out = 0;
+  int64_t soft_limit_since_ms = 0;
+  std::string address;        // "127.0.0.1:1234"
+  std::string local_address;
+
+ private:
+  void ReadSome();
+  // Executes the complete commands of `data`; returns how many bytes are done with.
+  size_t Process(std::string_view data);
+  void SaveRest(std::string_view rest);
+
+  RequestParser parser_;
+  InputBuffer input_;
+};
+
+}  // namespace brim

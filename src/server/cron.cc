@@ -1,0 +1,111 @@
+// What a worker does beside serving: expiry, lazy freeing, background eviction, idle clients, clocks. Bounded slices;
+// each shard is looked after by one worker (shard index modulo the number of workers).
+#include <algorithm>
+
+#include "base/monotonic.h"
+#include "server/admission.h"
+#include "server/rates.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace brim {
+
+namespace {
+
+constexpr int64_t kExpireSliceUs = 1000;   // per turn, at most a quarter of the time
+constexpr int64_t kFreeSliceUs = 500;
+constexpr size_t kFreeBlocks = 256;
+constexpr size_t kClientsAtOnce = 256;
+
+template <class Fn>
+void ForOwnShards(const Worker& worker, Fn&& fn) {
+  auto step = static_cast<int>(server.workers().size());
+  for (int i = worker.index(); i < shards.count(); i += step) fn(shards[i]);
+}
+
+}  // namespace
+
+void Worker::ExpireSome() {
+  if (!server.active_expire.load(std::memory_order_relaxed) || expiry_paused.load(std::memory_order_relaxed)) return;
+  int64_t start = MonotonicUs();
+  int64_t slice = kExpireSliceUs * server.config().active_expire_effort;
+  ForOwnShards(*this, [&](Shard& shard) {
+    shard.lock().lock();
+    if (!shard.ExpireCycle(now_ms, start + slice)) work_left_ = true;
+    shard.lock().unlock();
+  });
+  figures.expire_cycle_us += static_cast<uint64_t>(MonotonicUs() - start);
+}
+
+void Worker::FreeSomeGarbage() {
+  int64_t deadline = MonotonicUs() + kFreeSliceUs;
+  ForOwnShards(*this, [&](Shard& shard) {
+    bool left = true;
+    while (left && MonotonicUs() < deadline) {
+      shard.lock().lock();
+      left = !shard.FreeGarbage(kFreeBlocks);
+      shard.lock().unlock();
+    }
+    if (left) work_left_ = true;
+  });
+}
+
+// Idle clients are closed after `timeout`, soft output limits are looked at; a slice of the connections at a time.
+void Worker::CheckClients() {
+  if (check_list_.empty()) {
+    for (auto& [id, connection] : connections_) check_list_.push_back(id);
+    figures.recent_max_input = figures.recent_max_output = 0;
+  }
+  int64_t idle_limit_ms = static_cast<int64_t>(server.config().timeout) * 1000;
+  for (size_t n = 0; n < kClientsAtOnce && !check_list_.empty(); n++) {
+    Connection* connection = FindConnection(check_list_.back());
+    check_list_.pop_back();
+    if (connection == nullptr) continue;
+    figures.recent_max_input = std::max(figures.recent_max_input, connection->input_capacity());
+    figures.recent_max_output = std::max(figures.recent_max_output, connection->output.size_bytes());
+    if (!connection->output.empty()) connection->OverOutputLimit();
+    if (idle_limit_ms > 0 && connection->waiter == nullptr && now_ms - connection->last_active_ms > idle_limit_ms) {
+      connection->CloseSoon();
+    }
+  }
+}
+
+void Worker::Cron() {
+  bool due = now_ms >= next_cron_ms_;
+  if (due) next_cron_ms_ = now_ms + 100;
+  work_left_ = false;
+  if (server.cron_paused.load(std::memory_order_relaxed)) return;
+  ExpireSome();
+  FreeSomeGarbage();
+  if (!Admission::RelieveInBackground(now_ms)) work_left_ = true;
+  if (!due) return;
+  CheckClients();
+  published.commands.store(figures.commands, std::memory_order_relaxed);
+  published.bytes_in.store(figures.bytes_in, std::memory_order_relaxed);
+  published.bytes_out.store(figures.bytes_out, std::memory_order_relaxed);
+  if (index_ == 0) {
+    server.CheckPauseEnd(now_ms);
+    SampleRates(now_ms);
+    int64_t used = UsedMemory();
+    if (used > server.peak_memory.load(std::memory_order_relaxed)) {
+      server.peak_memory.store(used, std::memory_order_relaxed);
+      server.peak_memory_ms.store(now_ms, std::memory_order_relaxed);
+    }
+  }
+  if (now_ms >= next_second_ms_) {
+    next_second_ms_ = now_ms + 1000;
+    ForOwnShards(*this, [](Shard& shard) {
+      shard.lock().lock();
+      size_t keys = 0;
+      size_t slots = 0;
+      for (int i = 0; i < shard.databases(); i++) {
+        keys += shard.db(i).size();
+        slots += shard.db(i).table().capacity();
+      }
+      shard.clock().SetScale(keys, slots / Table::kSlots);
+      shard.lock().unlock();
+    });
+  }
+}
+
+}  // namespace brim

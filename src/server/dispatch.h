@@ -1,0 +1,48 @@
+#pragma once
+// From a parsed batch to executed commands. Dispatcher::RunOne is the list of steps a command passes; each step is a
+// function of its own, here or in the file it names.
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "command/registry.h"
+
+namespace brim {
+
+class Connection;
+class ServerContext;
+class Worker;
+
+class Dispatcher {
+ public:
+  // Executes the worker's parsed commands for the connection, replies going to worker.scratch. Returns how many are
+  // done with: fewer than parsed when the connection blocked, was parked or is to be closed.
+  static size_t RunBatch(Connection& connection);
+  // A malformed request: the error, then the end of the connection.
+  static void ProtocolError(Connection& connection, std::string_view text);
+  // Runs a command's handler for EXEC (locks held, figures counted).
+  static void RunQueued(ServerContext& context, const Command& command, std::span<const std::string_view> argv);
+  // The shards that hold the command's keys, a bit each.
+  static uint64_t ShardMask(Worker& worker, const Command& command, std::span<const std::string_view> argv);
+
+ private:
+  struct Plan {
+    const Command* command;
+    const Command* container;
+    uint64_t hash;  // of the one key; valid when `hashed`
+    bool hashed;
+  };
+  static constexpr size_t kMaxPlans = 64;
+
+  static void MakePlans(Connection& connection, Plan* plans, size_t count);
+  static bool RunOne(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
+  static bool Refused(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
+  static bool RefusedByState(Connection& connection, const Command& command);
+  static bool HeldBack(Connection& connection, const Command& command);
+  static void Reject(Connection& connection, const Command* command, std::string_view error);
+  static void Execute(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
+  static void CallHandler(ServerContext& context, const Command& command);
+  static void RunLocked(Worker& worker, const Command& command, uint64_t mask);
+};
+
+}  // namespace brim

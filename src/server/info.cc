@@ -1,0 +1,374 @@
+#include "server/info.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/ascii.h"
+#include "base/monotonic.h"
+#include "base/ticks.h"
+#include "command/registry.h"
+#include "memory/account.h"
+#include "memory/resident.h"
+#include "server/blocking.h"
+#include "server/connection.h"
+#include "server/memory_policy.h"
+#include "server/rates.h"
+#include "server/server.h"
+#include "server/server_commands.h"
+#include "server/server_context.h"
+#include "server/worker.h"
+
+namespace brim {
+
+std::string HumanBytes(int64_t bytes) {
+  auto n = static_cast<double>(bytes);
+  constexpr const char* kUnits[] = {"K", "M", "G", "T", "P"};
+  if (bytes < 1024) return fmt::format("{}B", bytes);
+  int unit = -1;
+  while (n >= 1024 && unit < 4) {
+    n /= 1024;
+    unit++;
+  }
+  return fmt::format("{:.2f}{}", n, kUnits[unit]);
+}
+
+MemoryFigures GatherMemory() {
+  MemoryFigures f;
+  auto by_category = UsedByCategory();
+  for (int64_t bytes : by_category) f.used += bytes;
+  auto of = [&](MemoryCategory c) { return by_category[static_cast<size_t>(c)]; };
+  f.tables = of(MemoryCategory::kTables);
+  f.clients = of(MemoryCategory::kClientsIn) + of(MemoryCategory::kClientsOut) + of(MemoryCategory::kTransactions);
+  for (auto& worker : server.workers()) f.clients += static_cast<int64_t>(worker->connections().size() * sizeof(Connection));
+  f.dataset = of(MemoryCategory::kData);
+  f.overhead = f.used - f.dataset;
+  f.startup = server.startup_memory;
+  f.rss = static_cast<int64_t>(ResidentBytes());
+  f.peak = std::max(server.peak_memory.load(), f.used);
+  server.peak_memory.store(f.peak);
+  f.total_system = static_cast<int64_t>(TotalSystemMemory());
+  AllocatorStats stats = GetAllocatorStats();
+  int64_t pages = 0;
+  int64_t blocks = 0;
+  for (int i = 0; i < shards.count(); i++) {
+    pages += static_cast<int64_t>(shards[i].heap().page_bytes());
+    blocks += static_cast<int64_t>(shards[i].heap().used_bytes());
+    for (int db = 0; db < shards[i].databases(); db++) f.keys += shards[i].db(db).size();
+  }
+  f.allocator_allocated = static_cast<int64_t>(stats.allocated) + blocks;
+  f.allocator_active = static_cast<int64_t>(stats.active) + pages;
+  f.allocator_resident = static_cast<int64_t>(stats.resident) + pages;
+  return f;
+}
+
+namespace {
+
+class Text {
+ public:
+  template <class T>
+  void Add(std::string_view name, const T& value) {
+    fmt::format_to(std::back_inserter(out), "{}:{}\r\n", name, value);
+  }
+  void Human(std::string_view name, int64_t bytes) {
+    Add(name, bytes);
+    Add(fmt::format("{}_human", name), HumanBytes(bytes));
+  }
+  void Ratio(std::string_view name, double value) { Add(name, fmt::format("{:.2f}", value)); }
+  void Zeros(std::initializer_list<const char*> names) {
+    for (const char* name : names) Add(name, 0);
+  }
+  std::string out;
+};
+
+double Divide(int64_t a, int64_t b) { return b > 0 ? static_cast<double>(a) / static_cast<double>(b) : 0; }
+
+template <class Fn>
+uint64_t SumWorkers(Fn&& fn) {
+  uint64_t sum = 0;
+  for (auto& worker : server.workers()) sum += fn(*worker);
+  return sum;
+}
+template <class Fn>
+uint64_t SumShards(Fn&& fn) {
+  uint64_t sum = 0;
+  for (int i = 0; i < shards.count(); i++) sum += fn(shards[i]);
+  return sum;
+}
+
+void ServerSection(Text& text) {
+  utsname names;
+  uname(&names);
+  int64_t now_us = WallUs();
+  int64_t uptime_s = (now_us / 1000 - server.start_ms) / 1000;
+  text.Add("redis_version", kRedisVersion);
+  text.Add("redis_git_sha1", "00000000");
+  text.Add("redis_git_dirty", 0);
+  text.Add("redis_build_id", "0");
+  text.Add("redis_mode", "standalone");
+  text.Add("os", fmt::format("{} {} {}", names.sysname, names.release, names.machine));
+  text.Add("arch_bits", 64);
+  text.Add("monotonic_clock", "POSIX clock_gettime");
+  text.Add("multiplexing_api", "epoll");
+  text.Add("atomicvar_api", "c11-builtin");
+  text.Add("gcc_version", fmt::format("{}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__));
+  text.Add("process_id", getpid());
+  text.Add("process_supervised", "no");
+  text.Add("run_id", server.run_id);
+  text.Add("tcp_port", server.port());
+  text.Add("server_time_usec", now_us);
+  text.Add("uptime_in_seconds", uptime_s);
+  text.Add("uptime_in_days", uptime_s / 86400);
+  text.Add("hz", server.config().hz);
+  text.Add("configured_hz", server.config().hz);
+  text.Add("lru_clock", now_us / 1'000'000 & 0xffffff);
+  text.Add("executable", server.executable);
+  text.Add("config_file", server.config_file);
+  text.Add("io_threads_active", server.workers().size() > 1 ? 1 : 0);
+  text.Add("brim_version", kVersion);
+  text.Add("threads", server.workers().size());
+  text.Add("shards", shards.count());
+}
+
+void ClientsSection(Text& text) {
+  size_t input = 0;
+  size_t output = 0;
+  for (auto& worker : server.workers()) {
+    input = std::max(input, worker->figures.recent_max_input);
+    output = std::max(output, worker->figures.recent_max_output);
+  }
+  text.Add("connected_clients", server.connected_clients());
+  text.Add("cluster_connections", 0);
+  text.Add("maxclients", server.config().maxclients);
+  text.Add("client_recent_max_input_buffer", input);
+  text.Add("client_recent_max_output_buffer", output);
+  text.Add("blocked_clients", Blocking::blocked_clients.load());
+  text.Zeros({"tracking_clients", "clients_in_timeout_table"});
+}
+
+void MemorySection(Text& text) {
+  MemoryFigures f = GatherMemory();
+  int64_t net = f.used - f.startup;
+  text.Human("used_memory", f.used);
+  text.Human("used_memory_rss", f.rss);
+  text.Human("used_memory_peak", f.peak);
+  text.Add("used_memory_peak_perc", fmt::format("{:.2f}%", Divide(f.used, f.peak) * 100));
+  text.Add("used_memory_overhead", f.overhead);
+  text.Add("used_memory_startup", f.startup);
+  text.Add("used_memory_dataset", f.dataset);
+  text.Add("used_memory_dataset_perc", fmt::format("{:.2f}%", Divide(f.dataset, net) * 100));
+  text.Add("allocator_allocated", f.allocator_allocated);
+  text.Add("allocator_active", f.allocator_active);
+  text.Add("allocator_resident", f.allocator_resident);
+  text.Human("total_system_memory", f.total_system);
+  text.Zeros({"used_memory_lua", "used_memory_vm_eval"});
+  text.Add("used_memory_lua_human", "0B");
+  text.Zeros({"used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions", "number_of_libraries",
+              "used_memory_vm_functions", "used_memory_vm_total"});
+  text.Add("used_memory_vm_total_human", "0B");
+  text.Zeros({"used_memory_functions", "used_memory_scripts"});
+  text.Add("used_memory_scripts_human", "0B");
+  text.Human("maxmemory", server.config().maxmemory);
+  text.Add("maxmemory_policy", PolicyName(eviction.policy));
+  text.Ratio("allocator_frag_ratio", Divide(f.allocator_active, f.allocator_allocated));
+  text.Add("allocator_frag_bytes", f.allocator_active - f.allocator_allocated);
+  text.Ratio("allocator_rss_ratio", Divide(f.allocator_resident, f.allocator_active));
+  text.Add("allocator_rss_bytes", f.allocator_resident - f.allocator_active);
+  text.Ratio("rss_overhead_ratio", Divide(f.rss, f.allocator_resident));
+  text.Add("rss_overhead_bytes", f.rss - f.allocator_resident);
+  text.Ratio("mem_fragmentation_ratio", f.fragmentation());
+  text.Add("mem_fragmentation_bytes", f.rss - f.used);
+  text.Zeros({"mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"});
+  text.Add("mem_clients_normal", f.clients);
+  text.Zeros({"mem_cluster_links", "mem_aof_buffer"});
+  text.Add("mem_allocator", AllocatorName());
+  text.Add("active_defrag_running", 0);
+  text.Add("lazyfree_pending_objects", SumShards([](Shard& s) { return s.lazyfree_pending.load(); }));
+  text.Add("lazyfreed_objects", SumShards([](Shard& s) { return s.lazyfreed_objects.load(); }));
+  auto by_category = UsedByCategory();
+  for (size_t i = 0; i < by_category.size(); i++) {
+    text.Add(fmt::format("brim_used_{}", CategoryName(static_cast<MemoryCategory>(i))), by_category[i]);
+  }
+}
+
+void PersistenceSection(Text& text) {
+  text.Zeros({"loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"});
+  text.Add("current_fork_perc", "0.00");
+  text.Zeros({"current_save_keys_processed", "current_save_keys_total"});
+  text.Add("rdb_changes_since_last_save", server.TotalChanges() - server.changes_base);
+  text.Add("rdb_bgsave_in_progress", 0);
+  text.Add("rdb_last_save_time", server.last_save_s.load());
+  text.Add("rdb_last_bgsave_status", "ok");
+  text.Add("rdb_last_bgsave_time_sec", -1);
+  text.Add("rdb_current_bgsave_time_sec", -1);
+  text.Zeros({"rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded", "aof_enabled",
+              "aof_rewrite_in_progress", "aof_rewrite_scheduled"});
+  text.Add("aof_last_rewrite_time_sec", -1);
+  text.Add("aof_current_rewrite_time_sec", -1);
+  text.Add("aof_last_bgrewrite_status", "ok");
+  text.Zeros({"aof_rewrites", "aof_rewrites_consecutive_failures"});
+  text.Add("aof_last_write_status", "ok");
+  text.Zeros({"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"});
+}
+
+void StatsSection(Text& text) {
+  Rates rates = CurrentRates();
+  text.Add("total_connections_received", SumWorkers([](Worker& w) { return w.figures.connections_received; }));
+  text.Add("total_commands_processed", SumWorkers([](Worker& w) { return w.figures.commands; }));
+  text.Add("instantaneous_ops_per_sec", rates.commands);
+  text.Add("total_net_input_bytes", SumWorkers([](Worker& w) { return w.figures.bytes_in; }));
+  text.Add("total_net_output_bytes", SumWorkers([](Worker& w) { return w.figures.bytes_out; }));
+  text.Zeros({"total_net_repl_input_bytes", "total_net_repl_output_bytes"});
+  text.Ratio("instantaneous_input_kbps", static_cast<double>(rates.bytes_in) / 1024);
+  text.Ratio("instantaneous_output_kbps", static_cast<double>(rates.bytes_out) / 1024);
+  text.Add("instantaneous_input_repl_kbps", "0.00");
+  text.Add("instantaneous_output_repl_kbps", "0.00");
+  text.Add("rejected_connections", server.rejected_connections.load());
+  text.Zeros({"sync_full", "sync_partial_ok", "sync_partial_err"});
+  text.Add("expired_keys", SumShards([](Shard& s) { return s.expired_keys.load(); }));
+  text.Add("expired_stale_perc", "0.00");
+  text.Zeros({"expired_time_cap_reached_count"});
+  text.Add("expire_cycle_cpu_milliseconds", SumWorkers([](Worker& w) { return w.figures.expire_cycle_us; }) / 1000);
+  text.Add("evicted_keys", SumShards([](Shard& s) { return s.evicted_keys.load(); }));
+  text.Zeros({"evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"});
+  text.Add("keyspace_hits", SumWorkers([](Worker& w) { return w.keyspace_figures.hits.load(); }));
+  text.Add("keyspace_misses", SumWorkers([](Worker& w) { return w.keyspace_figures.misses.load(); }));
+  text.Zeros({"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks", "migrate_cached_sockets",
+              "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
+              "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time", "tracking_total_keys",
+              "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies"});
+  text.Add("total_error_replies", SumWorkers([](Worker& w) { return w.figures.error_replies; }));
+  text.Add("dump_payload_sanitizations", 0);
+  text.Add("total_reads_processed", SumWorkers([](Worker& w) { return w.figures.reads; }));
+  text.Add("total_writes_processed", SumWorkers([](Worker& w) { return w.figures.writes; }));
+  text.Zeros({"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands"});
+  text.Add("client_query_buffer_limit_disconnections", SumWorkers([](Worker& w) { return w.figures.query_limit_cuts; }));
+  text.Add("client_output_buffer_limit_disconnections", SumWorkers([](Worker& w) { return w.figures.output_limit_cuts; }));
+}
+
+void ReplicationSection(Text& text) {
+  text.Add("role", "master");
+  text.Add("connected_slaves", 0);
+  text.Add("master_failover_state", "no-failover");
+  text.Add("master_replid", server.run_id);
+  text.Add("master_replid2", std::string(40, '0'));
+  text.Add("master_repl_offset", 0);
+  text.Add("second_repl_offset", -1);
+  text.Add("repl_backlog_active", 0);
+  text.Add("repl_backlog_size", server.config().repl_backlog_size);
+  text.Zeros({"repl_backlog_first_byte_offset", "repl_backlog_histlen"});
+}
+
+std::string Seconds(const timeval& t) { return fmt::format("{}.{:06}", t.tv_sec, t.tv_usec); }
+
+void CpuSection(Text& text) {
+  rusage self;
+  rusage children;
+  rusage thread;
+  getrusage(RUSAGE_SELF, &self);
+  getrusage(RUSAGE_CHILDREN, &children);
+  getrusage(RUSAGE_THREAD, &thread);
+  text.Add("used_cpu_sys", Seconds(self.ru_stime));
+  text.Add("used_cpu_user", Seconds(self.ru_utime));
+  text.Add("used_cpu_sys_children", Seconds(children.ru_stime));
+  text.Add("used_cpu_user_children", Seconds(children.ru_utime));
+  text.Add("used_cpu_sys_main_thread", Seconds(thread.ru_stime));
+  text.Add("used_cpu_user_main_thread", Seconds(thread.ru_utime));
+}
+
+void CommandstatsSection(Text& text) {
+  for (auto& command : registry.all()) {
+    CommandFigures sum;
+    for (auto& worker : server.workers()) {
+      const CommandFigures& f = worker->figures.commands_by_id[static_cast<size_t>(command->id)];
+      sum.calls += f.calls;
+      sum.ticks += f.ticks;
+      sum.rejected += f.rejected;
+      sum.failed += f.failed;
+    }
+    if (sum.calls + sum.rejected + sum.failed == 0) continue;
+    auto us = static_cast<int64_t>(TicksToUs(sum.ticks));
+    text.Add(fmt::format("cmdstat_{}", command->spec->name),
+             fmt::format("calls={},usec={},usec_per_call={:.2f},rejected_calls={},failed_calls={}", sum.calls, us,
+                         Divide(us, static_cast<int64_t>(sum.calls)), sum.rejected, sum.failed));
+  }
+}
+
+void ErrorstatsSection(Text& text) {
+  std::map<std::string, uint64_t> sum;
+  for (auto& worker : server.workers()) {
+    for (auto& [code, count] : worker->figures.errors_by_code) sum[code] += count;
+  }
+  for (auto& [code, count] : sum) text.Add("errorstat_" + code, fmt::format("count={}", count));
+}
+
+void KeyspaceSection(Text& text) {
+  for (int db = 0; db < shards[0].databases(); db++) {
+    size_t keys = 0;
+    size_t expires = 0;
+    for (int i = 0; i < shards.count(); i++) {
+      keys += shards[i].db(db).size();
+      expires += shards[i].db(db).expires();
+    }
+    if (keys > 0) text.Add(fmt::format("db{}", db), fmt::format("keys={},expires={},avg_ttl={}", keys, expires, AverageTtl(db)));
+  }
+}
+
+void ClusterSection(Text& text) { text.Add("cluster_enabled", 0); }
+
+struct Section {
+  const char* name;
+  const char* title;
+  void (*write)(Text&);
+  bool by_default;
+  bool in_all;
+};
+
+constexpr Section kSections[] = {
+    {"server", "Server", ServerSection, true, true},
+    {"clients", "Clients", ClientsSection, true, true},
+    {"memory", "Memory", MemorySection, true, true},
+    {"persistence", "Persistence", PersistenceSection, true, true},
+    {"stats", "Stats", StatsSection, true, true},
+    {"replication", "Replication", ReplicationSection, true, true},
+    {"cpu", "CPU", CpuSection, true, true},
+    {"modules", "Modules", [](Text&) {}, true, false},
+    {"commandstats", "Commandstats", CommandstatsSection, false, true},
+    {"errorstats", "Errorstats", ErrorstatsSection, true, true},
+    {"latencystats", "Latencystats", [](Text&) {}, false, true},
+    {"cluster", "Cluster", ClusterSection, true, true},
+    {"keyspace", "Keyspace", KeyspaceSection, true, true},
+};
+
+void Info(Context& context) {
+  std::set<std::string> wanted;
+  for (size_t i = 1; i < context.argc(); i++) wanted.insert(LowerCase(context.arg(i)));
+  bool everything = wanted.count("everything") > 0;
+  bool all = wanted.count("all") > 0;
+  bool defaults = wanted.empty() || wanted.count("default") > 0;
+  Text text;
+  for (const Section& section : kSections) {
+    bool shown = everything || (all && section.in_all) || (defaults && section.by_default) || wanted.count(section.name) > 0;
+    if (!shown) continue;
+    if (!text.out.empty()) text.out += "\r\n";
+    text.out += fmt::format("# {}\r\n", section.title);
+    section.write(text);
+  }
+  context.reply().Verbatim(text.out, "txt");
+}
+
+constexpr CommandSpec kRows[] = {
+    {"info", -1, kLoading | kStale | kSentinel | kExclusive, {}, kCatDangerous, Group::kServer, "1.0.0", "O(1)",
+     "Answers figures about the server.", "[section [section ...]]", Info, nullptr,
+     "nondeterministic_output,request_policy:all_shards,response_policy:special"},
+};
+
+}  // namespace
+
+const CommandTable kInfoCommands = kRows;
+
+}  // namespace brim

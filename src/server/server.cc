@@ -1,0 +1,193 @@
+#include "server/server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "memory/account.h"
+#include "net/socket.h"
+#include "resp/errors.h"
+#include "server/admission.h"
+#include "server/log.h"
+#include "server/pause.h"
+#include "server/transaction.h"
+
+namespace brim {
+
+Server server;
+
+Listener::~Listener() { close(fd_); }
+
+void Listener::OnEvents(uint32_t) {
+  for (int i = 0; i < 1000; i++) {
+    int fd = AcceptConnection(fd_, is_unix_, server.config().tcp_keepalive);
+    if (fd < 0) return;
+    server.Dispatch(fd, is_unix_);
+  }
+}
+
+int Server::connected_clients() const {
+  int count = 0;
+  for (auto& worker : workers_) count += worker->connection_count.load(std::memory_order_relaxed);
+  return count;
+}
+
+void Server::Dispatch(int fd, bool is_unix) {
+  if (connected_clients() >= static_cast<int>(config().maxclients)) {
+    constexpr std::string_view kRefusal = "-ERR max number of clients reached\r\n";
+    ssize_t sent = write(fd, kRefusal.data(), kRefusal.size());
+    (void)sent;
+    close(fd);
+    rejected_connections.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  uint32_t turn = next_worker_.fetch_add(1, std::memory_order_relaxed);
+  Worker& worker = *workers_[turn % workers_.size()];
+  if (worker.index() == 0) {
+    worker.Adopt(fd, is_unix);  // listeners live on the first worker's thread
+  } else {
+    // Counted at once, so that a burst does not slip past maxclients.
+    worker.connection_count.fetch_add(1, std::memory_order_relaxed);
+    worker.loop().Post([&worker, fd, is_unix] { worker.Adopt(fd, is_unix); });
+  }
+}
+
+bool Server::Listen() {
+  std::string error;
+  if (config().port != 0) {
+    for (std::string host : config().bind) {
+      bool optional = host.starts_with("-");
+      if (optional) host.erase(0, 1);
+      int fd = ListenTcp(host, config().port, config().tcp_backlog, &error);
+      if (fd < 0) {
+        LogWarning("Warning: Could not create server TCP listening socket " + host + ":" + std::to_string(config().port) + ": " + error);
+        if (optional) continue;
+        LogWarning("Failed listening on port " + std::to_string(config().port) + " (TCP), aborting.");
+        return false;
+      }
+      listeners_.push_back(std::make_unique<Listener>(fd, false));
+    }
+  }
+  if (!config().unixsocket.empty()) {
+    int fd = ListenUnix(config().unixsocket, static_cast<unsigned>(config().unixsocketperm), config().tcp_backlog, &error);
+    if (fd < 0) {
+      LogWarning("Failed opening Unix socket: " + error);
+      return false;
+    }
+    listeners_.push_back(std::make_unique<Listener>(fd, true));
+  }
+  for (auto& listener : listeners_) workers_[0]->loop().Add(listener->fd(), EPOLLIN, listener.get());
+  return true;
+}
+
+int Server::Run() {
+  int threads = config().threads;
+  shard_locking = threads > 1;
+  thread_pause.SetThreads(threads);
+  shard_observer = this;
+  for (int i = 0; i < threads; i++) workers_.push_back(std::make_unique<Worker>(i));
+  if (!Listen()) return 1;
+  LogNotice("Server initialized");
+  startup_memory = UsedMemory();
+  LogNotice("Ready to accept connections");
+  for (int i = 1; i < threads; i++) {
+    threads_.emplace_back([this, i] {
+      pthread_setname_np(pthread_self(), ("brim-" + std::to_string(i)).c_str());
+      workers_[static_cast<size_t>(i)]->Run();
+    });
+  }
+  workers_[0]->Run();
+  for (auto& thread : threads_) thread.join();
+  listeners_.clear();
+  if (!config().unixsocket.empty()) unlink(config().unixsocket.c_str());
+  workers_.clear();
+  return shutdown_code;
+}
+
+void Server::CountError(Worker& worker, const Reply& reply) {
+  worker.figures.error_replies++;
+  std::string code(reply.last_error_code());
+  auto& errors = worker.figures.errors_by_code;
+  auto it = errors.find(code);
+  if (it != errors.end()) {
+    it->second++;
+  } else if (errors.size() < 128) {
+    errors.emplace(std::move(code), 1);
+  }
+}
+
+bool Server::ProtectedCommandAllowed(const Command& command, Connection& connection) const {
+  const std::string name = command.container != nullptr ? command.container->spec->name : command.spec->name;
+  auto allowed = name == "debug" ? config().enable_debug_command : config().enable_module_command;
+  if (allowed == ProtectedAction::kYes) return true;
+  if (allowed == ProtectedAction::kNo) return false;
+  return connection.is_unix || connection.address.starts_with("127.0.0.1:") || connection.address.starts_with("[::1]:");
+}
+
+bool Server::PauseHolds(const Command& command, Connection& connection) const {
+  (void)connection;
+  std::string_view name = command.spec->name;
+  if (name.starts_with("client") || name == "quit" || name == "reset" || name == "hello" || name == "auth") return false;
+  if (!pause_writes_only_) return true;
+  if (command.flags & (kWrite | kMayReplicate)) return true;
+  return name == "exec" && connection.transaction != nullptr && (connection.transaction->flags & (kWrite | kMayReplicate)) != 0;
+}
+
+void Server::AddPaused(Worker& worker, uint64_t connection_id) { worker.paused_connections.push_back(connection_id); }
+
+void Server::PauseClients(int64_t until_ms, bool writes_only) {
+  bool was = pausing();
+  // Pauses add up: the later end, and "all" once anybody said so.
+  pause_writes_only_ = was ? pause_writes_only_ && writes_only : writes_only;
+  pause_until_ms_ = was ? std::max(pause_until_ms_, until_ms) : until_ms;
+  expiry_paused.store(true, std::memory_order_relaxed);
+  pausing_.store(true, std::memory_order_relaxed);
+}
+
+void Server::UnpauseClients() {
+  pausing_.store(false, std::memory_order_relaxed);
+  expiry_paused.store(false, std::memory_order_relaxed);
+  pause_until_ms_ = 0;
+  for (auto& worker : workers_) {
+    worker->loop().Post([w = worker.get()] { w->ResumePaused(); });
+  }
+}
+
+void Server::CheckPauseEnd(int64_t now_ms) {
+  if (!pausing() || now_ms < pause_until_ms_) return;
+  thread_pause.Begin(0);
+  if (pausing() && now_ms >= pause_until_ms_) UnpauseClients();
+  thread_pause.End();
+}
+
+void Server::KeyRemoved(Shard&, int db, std::string_view key, Removal why) {
+  if (notify_hook == nullptr) return;
+  NotifyClass event_class = why == Removal::kExpired ? kNotifyExpired : kNotifyEvicted;
+  if (notify_classes & event_class) notify_hook(event_class, why == Removal::kExpired ? "expired" : "evicted", key, db);
+}
+
+void Server::ResetStatistics() {
+  for (auto& worker : workers_) {
+    size_t commands = worker->figures.commands_by_id.size();
+    worker->figures = WorkerFigures();
+    worker->figures.commands_by_id.resize(commands);
+    worker->keyspace_figures.hits.store(0, std::memory_order_relaxed);
+    worker->keyspace_figures.misses.store(0, std::memory_order_relaxed);
+  }
+  for (int i = 0; i < shards.count(); i++) {
+    shards[i].expired_keys.store(0, std::memory_order_relaxed);
+    shards[i].evicted_keys.store(0, std::memory_order_relaxed);
+    shards[i].lazyfreed_objects.store(0, std::memory_order_relaxed);
+  }
+  rejected_connections.store(0, std::memory_order_relaxed);
+  peak_memory.store(UsedMemory(), std::memory_order_relaxed);
+}
+
+uint64_t Server::TotalChanges() const {
+  uint64_t total = 0;
+  for (auto& worker : workers_) total += worker->keyspace_figures.changes.load(std::memory_order_relaxed);
+  return total;
+}
+
+}  // namespace brim

@@ -1,0 +1,113 @@
+#pragma once
+// The process: configuration, workers, what is common to them. One instance, built by main.
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command/registry.h"
+#include "net/loop.h"
+#include "server/config.h"
+#include "server/worker.h"
+#include "store/shard.h"
+
+namespace brim {
+
+inline constexpr const char* kVersion = "0.1.0";
+inline constexpr const char* kRedisVersion = "7.0.15";  // what INFO and HELLO say: the version that clients adapt to
+
+// A listening socket, watched by the first worker; connections go to the workers in turn.
+class Listener final : public EventHandler {
+ public:
+  Listener(int fd, bool is_unix) : fd_(fd), is_unix_(is_unix) {}
+  ~Listener() override;
+  void OnEvents(uint32_t events) override;
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+  bool is_unix_;
+};
+
+class Server final : public ShardObserver {
+ public:
+  // Starts listening and the workers, and runs the first on this thread until Stop. Returns the exit code.
+  int Run();
+  // From a signal handler or SHUTDOWN: the workers end their turns and Run returns.
+  void RequestStop() { stopping_.store(true, std::memory_order_relaxed); }
+  bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
+
+  const Config& config() const { return store_.values(); }
+  ConfigStore& config_store() { return store_; }
+  // Puts settings into effect that live elsewhere (limits, eviction, lazy freeing, log). Threads paused, or none yet.
+  void ApplyConfig();
+  // Registers the hooks that CONFIG SET runs.
+  void RegisterConfigHooks();
+
+  std::vector<std::unique_ptr<Worker>>& workers() { return workers_; }
+  uint64_t NextConnectionId() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
+  int connected_clients() const;
+  // A connection came in on a listener: refused beyond maxclients, else handed to a worker.
+  void Dispatch(int fd, bool is_unix);
+
+  // Counts the last error reply of a Reply in the worker's errorstats.
+  void CountError(Worker& worker, const Reply& reply);
+  bool ProtectedCommandAllowed(const Command& command, Connection& connection) const;
+
+  // --- CLIENT PAUSE
+  bool pausing() const { return pausing_.load(std::memory_order_relaxed); }
+  bool PauseHolds(const Command& command, Connection& connection) const;
+  void AddPaused(Worker& worker, uint64_t connection_id);
+  void PauseClients(int64_t until_ms, bool writes_only);
+  void UnpauseClients();
+  int64_t pause_until_ms() const { return pause_until_ms_; }
+  bool pause_writes_only() const { return pause_writes_only_; }
+  // From each worker's cron: ends the pause when its time is over.
+  void CheckPauseEnd(int64_t now_ms);
+
+  // --- ShardObserver
+  void KeyRemoved(Shard& shard, int db, std::string_view key, Removal why) override;
+
+  // --- facts for INFO
+  int64_t start_ms = 0;
+  std::string run_id;
+  std::string config_file;
+  std::string executable;
+  std::atomic<int64_t> peak_memory{0};
+  std::atomic<int64_t> peak_memory_ms{0};
+  int64_t startup_memory = 0;
+  std::atomic<uint64_t> rejected_connections{0};
+  std::atomic<bool> active_expire{true};    // DEBUG SET-ACTIVE-EXPIRE
+  std::atomic<bool> cron_paused{false};     // DEBUG PAUSE-CRON
+  std::atomic<int64_t> last_save_s{0};
+  uint64_t changes_base = 0;                // changes counted before the last save or FLUSHALL
+  int64_t stats_reset_ms = 0;
+  int shutdown_code = 0;
+  int port() const { return config().port; }
+
+  // CONFIG RESETSTAT. Every thread paused.
+  void ResetStatistics();
+  // Sums over the workers; every thread paused.
+  uint64_t TotalChanges() const;
+
+ private:
+  bool Listen();
+  ConfigStore store_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::thread> threads_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<uint64_t> next_id_{1};
+  std::atomic<uint32_t> next_worker_{0};
+  std::atomic<bool> pausing_{false};
+  int64_t pause_until_ms_ = 0;
+  bool pause_writes_only_ = false;
+};
+
+extern Server server;
+
+// One line about a connection for the log and CLIENT LIST.
+std::string DescribeConnection(const Connection& connection);
+
+}  // namespace brim

@@ -1,0 +1,17 @@
+#pragma once
+// The tables of commands that speak of the server and its connections rather than of keys; main.cc lists them.
+#include "command/spec.h"
+
+namespace brim {
+
+extern const CommandTable kConnectionCommands;   // connection_commands.cc
+extern const CommandTable kClientCommands;       // client_commands.cc: CLIENT
+extern const CommandTable kTransactionCommands;  // transaction.cc
+extern const CommandTable kConfigCommands;       // config_commands.cc: CONFIG
+extern const CommandTable kCommandCommands;      // command_commands.cc: COMMAND
+extern const CommandTable kInfoCommands;         // info.cc: INFO
+extern const CommandTable kMemoryCommands;       // memory_commands.cc: MEMORY
+extern const CommandTable kDebugCommands;        // debug_commands.cc: DEBUG
+extern const CommandTable kAdminCommands;        // admin_commands.cc: TIME ROLE LASTSAVE SHUTDOWN
+
+}  // namespace brim

@@ -1,0 +1,52 @@
+#pragma once
+// The server's Context: what a handler in src/server sees beyond keys and replies (the connection, the worker).
+#include "command/context.h"
+#include "command/registry.h"
+
+namespace brim {
+
+class Connection;
+class Worker;
+class Server;
+struct Waiter;
+
+class ServerContext final : public Context {
+ public:
+  explicit ServerContext(Worker* worker) : worker_(worker) {}
+  // Once: where replies go and figures are counted.
+  void Attach(OutputBuffer* output, KeyspaceFigures* figures) {
+    own_reply_ = Reply(output, 2);
+    reply_ = &own_reply_;
+    figures_ = figures;
+  }
+
+  Connection& connection() { return *connection_; }
+  Worker& worker() { return *worker_; }
+  const Command& command() const { return *command_; }
+
+  bool may_block() const override { return !in_transaction_ && !deny_blocking_; }
+  void Block(const BlockRequest& request) override;
+
+  // SELECT changes both.
+  void SetDb(int db);
+  void SetNoTouch(bool on) { no_touch_ = on; }
+  void SetInTransaction(bool on) { in_transaction_ = on; }
+  bool in_transaction() const { return in_transaction_; }
+
+ private:
+  friend class Dispatcher;
+  friend class Blocking;
+  friend class Transactions;
+  Worker* worker_;
+  Reply own_reply_{nullptr, 2};
+  Connection* connection_ = nullptr;
+  const Command* command_ = nullptr;
+  Waiter* waking_waiter_ = nullptr;  // the blocked command being tried again
+  bool blocked_ = false;             // the handler called Block
+  bool in_transaction_ = false;
+  bool deny_blocking_ = false;
+};
+
+inline ServerContext& AsServer(Context& context) { return static_cast<ServerContext&>(context); }
+
+}  // namespace brim

@@ -1,0 +1,189 @@
+#include "server/transaction.h"
+
+#include <bit>
+#include <cstring>
+
+#include "resp/errors.h"
+#include "server/admission.h"
+#include "server/connection.h"
+#include "server/dispatch.h"
+#include "server/server_context.h"
+#include "server/worker.h"
+
+namespace brim {
+
+namespace {
+
+void Multi(Context& context) {
+  Connection& connection = AsServer(context).connection();
+  if (connection.transaction == nullptr) connection.transaction = std::make_unique<Transaction>();
+  connection.transaction->in_multi = true;
+  context.reply().Ok();
+}
+
+bool InMulti(const Connection& connection) { return connection.transaction != nullptr && connection.transaction->in_multi; }
+
+// Ends MULTI and all watches; the watched shards' locks must be held, or `lock` asked for.
+void EndTransaction(Connection& connection, bool lock) {
+  Transaction& transaction = *connection.transaction;
+  for (const WatchedKey& watched : transaction.watched) {
+    Shard& shard = shards.Of(HashBytes(watched.key));
+    if (lock) shard.lock().lock();
+    shard.Unwatch(watched.db, watched.key, &transaction.watch);
+    if (lock) shard.lock().unlock();
+  }
+  connection.transaction.reset();
+}
+
+bool WatchedKeyExpired(const Transaction& transaction, int64_t now_ms) {
+  for (const WatchedKey& watched : transaction.watched) {
+    if (watched.expired) continue;
+    uint64_t hash = HashBytes(watched.key);
+    KeyRef ref = shards.Of(hash).db(watched.db).Find(watched.key, hash);
+    if (ref && ref.entry().has_expiry() && ref.expiry_ms() < now_ms) return true;
+  }
+  return false;
+}
+
+void Discard(Context& context) {
+  Connection& connection = AsServer(context).connection();
+  if (!InMulti(connection)) {
+    context.reply().Error("ERR DISCARD without MULTI");
+    return;
+  }
+  EndTransaction(connection, true);
+  context.reply().Ok();
+}
+
+// Runs with all shards of the transaction locked (or every thread paused).
+void Exec(Context& context) {
+  ServerContext& own = AsServer(context);
+  Connection& connection = own.connection();
+  if (!InMulti(connection)) {
+    context.reply().Error("ERR EXEC without MULTI");
+    return;
+  }
+  Transaction& transaction = *connection.transaction;
+  if (transaction.dirty) {
+    context.reply().Error("EXECABORT Transaction discarded because of previous errors.");
+    EndTransaction(connection, false);
+    return;
+  }
+  if (transaction.watch.touched.load(std::memory_order_relaxed) || WatchedKeyExpired(transaction, context.now_ms())) {
+    context.reply().NullArray();
+    EndTransaction(connection, false);
+    return;
+  }
+  std::vector<QueuedCommand> queue = std::move(transaction.queue);
+  // Watches end before the commands run: they do not see their own effects.
+  EndTransaction(connection, false);
+  context.reply().ArrayHeader(queue.size());
+  own.SetInTransaction(true);
+  for (QueuedCommand& queued : queue) Dispatcher::RunQueued(own, *queued.command, queued.argv);
+  own.SetInTransaction(false);
+}
+
+void Watch(Context& context) {
+  Connection& connection = AsServer(context).connection();
+  if (connection.transaction == nullptr) connection.transaction = std::make_unique<Transaction>();
+  Transaction& transaction = *connection.transaction;
+  for (size_t i = 1; i < context.argc(); i++) {
+    std::string_view key = context.arg(i);
+    bool known = false;
+    for (const WatchedKey& watched : transaction.watched) known = known || (watched.db == context.db() && watched.key == key);
+    if (known || transaction.watch.touched.load(std::memory_order_relaxed)) continue;
+    uint64_t hash = HashBytes(key);
+    Shard& shard = shards.Of(hash);
+    KeyRef ref = shard.db(context.db()).Find(key, hash);
+    bool expired = ref && ref.entry().has_expiry() && ref.expiry_ms() < context.now_ms();
+    shard.Watch(context.db(), key, &transaction.watch);
+    transaction.watched.push_back({context.db(), std::string(key), expired});
+  }
+  context.reply().Ok();
+}
+
+void Unwatch(Context& context) {
+  Connection& connection = AsServer(context).connection();
+  if (connection.transaction != nullptr && !connection.transaction->in_multi) EndTransaction(connection, true);
+  context.reply().Ok();
+}
+
+constexpr uint32_t kControl = kNoScript | kLoading | kStale | kFast | kAllowBusy;
+
+constexpr CommandSpec kRows[] = {
+    {"multi", 1, kControl | kNoMulti, {}, kCatTransaction, Group::kTransactions, "1.2.0", "O(1)",
+     "Begins a transaction: commands are queued until EXEC.", "", Multi},
+    {"exec", 1, kNoScript | kLoading | kStale | kSkipSlowlog, {}, kCatTransaction, Group::kTransactions, "1.2.0",
+     "Depends on the queued commands", "Runs the queued commands as one.", "", Exec},
+    {"discard", 1, kControl, {}, kCatTransaction, Group::kTransactions, "2.0.0", "O(N) where N is the number of queued commands",
+     "Drops the queued commands and ends the transaction.", "", Discard},
+    {"watch", -2, kControl | kNoMulti, {KeyRange(1, -1, 1, kKeyRO)}, kCatTransaction, Group::kTransactions, "2.2.0",
+     "O(1) for each key", "Makes the next EXEC fail if one of the keys changes before it.", "key [key ...]", Watch},
+    {"unwatch", 1, kControl, {}, kCatTransaction, Group::kTransactions, "2.2.0", "O(1)", "Forgets the watched keys.", "", Unwatch},
+};
+
+}  // namespace
+
+const CommandTable kTransactionCommands = kRows;
+
+bool Transactions::IsExec(const Command& command) { return command.handler == Exec; }
+
+bool Transactions::RunsAtOnce(const Command& command) {
+  return IsExec(command) || command.handler == Discard || command.handler == Multi || command.handler == Watch ||
+         command.spec->name == std::string_view("quit") || command.spec->name == std::string_view("reset");
+}
+
+bool Transactions::TakenWhenFull(const Command& command) { return RunsAtOnce(command) || command.handler == Unwatch; }
+
+void Transactions::Queue(ServerContext& context, const Command& command, std::span<const std::string_view> argv) {
+  Transaction& transaction = *context.connection().transaction;
+  QueuedCommand queued;
+  queued.command = &command;
+  size_t bytes = 0;
+  for (std::string_view arg : argv) bytes += arg.size();
+  queued.bytes = std::make_unique_for_overwrite<char[]>(bytes);
+  queued.argv.reserve(argv.size());
+  char* at = queued.bytes.get();
+  for (std::string_view arg : argv) {
+    memcpy(at, arg.data(), arg.size());
+    queued.argv.emplace_back(at, arg.size());
+    at += arg.size();
+  }
+  transaction.mask |= Dispatcher::ShardMask(context.worker(), command, queued.argv);
+  transaction.flags |= command.flags;
+  transaction.queue.push_back(std::move(queued));
+  context.reply().Simple("QUEUED");
+}
+
+void Transactions::AbortExec(ServerContext& context, std::string_view reason) {
+  if (reason.starts_with("OOM ") || reason.starts_with("ERR ")) reason = reason[0] == 'E' ? reason.substr(4) : reason;
+  context.reply().Error("EXECABORT Transaction discarded because of: " + std::string(reason));
+  EndTransaction(context.connection(), true);
+}
+
+uint64_t Transactions::Mask(Connection& connection) {
+  if (connection.transaction == nullptr) return 0;
+  uint64_t mask = connection.transaction->mask;
+  for (const WatchedKey& watched : connection.transaction->watched) mask |= uint64_t{1} << shards.IndexOf(HashBytes(watched.key));
+  return mask;
+}
+
+bool Transactions::NeedsPause(Connection& connection) {
+  return connection.transaction != nullptr && (connection.transaction->flags & kExclusive) != 0;
+}
+
+void Transactions::Forget(Connection& connection) {
+  if (connection.transaction != nullptr) EndTransaction(connection, true);
+}
+
+size_t Transactions::MemoryUsage(const Transaction& transaction) {
+  size_t bytes = sizeof(Transaction);
+  for (const QueuedCommand& queued : transaction.queue) {
+    bytes += sizeof queued + queued.argv.capacity() * sizeof(std::string_view);
+    for (std::string_view arg : queued.argv) bytes += arg.size();
+  }
+  for (const WatchedKey& watched : transaction.watched) bytes += sizeof watched + watched.key.size();
+  return bytes;
+}
+
+}  // namespace brim

@@ -1,0 +1,109 @@
+#include "server/worker.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/monotonic.h"
+#include "server/blocking.h"
+#include "server/pause.h"
+#include "server/server.h"
+#include "store/access.h"
+
+namespace brim {
+
+Worker::Worker(int index) : context(this), read_buffer(std::make_unique_for_overwrite<char[]>(kReadBytes)), index_(index) {
+  figures.commands_by_id.resize(registry.all().size());
+  context.Attach(&scratch, &keyspace_figures);
+  now_ms = WallUs() / 1000;
+}
+
+Worker::~Worker() = default;
+
+void Worker::RefreshClock() {
+  now_ms = WallUs() / 1000;
+  coarse_clock.Set(now_ms);
+}
+
+void Worker::Adopt(int fd, bool is_unix) {
+  uint64_t id = server.NextConnectionId();
+  auto connection = std::make_unique<Connection>(this, id, fd, is_unix);
+  Connection* raw = connection.get();
+  connections_.emplace(id, std::move(connection));
+  connection_count.store(static_cast<int>(connections_.size()), std::memory_order_relaxed);
+  figures.connections_received++;
+  if (!loop_.Add(fd, EPOLLIN, raw)) raw->CloseSoon();
+}
+
+Connection* Worker::FindConnection(uint64_t id) {
+  auto it = connections_.find(id);
+  return it == connections_.end() ? nullptr : it->second.get();
+}
+
+void Worker::CloseMarked() {
+  for (size_t i = 0; i < closing_.size(); i++) {
+    auto it = connections_.find(closing_[i]);
+    if (it == connections_.end()) continue;
+    loop_.Forget(it->second.get());
+    connections_.erase(it);
+  }
+  if (!closing_.empty()) connection_count.store(static_cast<int>(connections_.size()), std::memory_order_relaxed);
+  closing_.clear();
+}
+
+void Worker::RunDeadlines() {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now_ms) {
+    auto [at_ms, id] = *deadlines_.begin();
+    deadlines_.erase(deadlines_.begin());
+    Connection* connection = FindConnection(id);
+    if (connection == nullptr || connection->waiter == nullptr || connection->waiter->deadline_ms != at_ms) continue;
+    // Claimed by somebody who tries to serve it: look again in a moment.
+    if (!Blocking::TimeOut(*connection)) {
+      connection->waiter->deadline_ms = now_ms + 5;
+      AddDeadline(now_ms + 5, id);
+    }
+  }
+}
+
+void Worker::ResumePaused() {
+  std::vector<uint64_t> held = std::move(paused_connections);
+  paused_connections.clear();
+  for (uint64_t id : held) {
+    Connection* connection = FindConnection(id);
+    if (connection == nullptr) continue;
+    connection->paused = false;
+    connection->ResumeInput();
+  }
+}
+
+int Worker::WaitMs() const {
+  if (work_left_) return 0;
+  int64_t until = next_cron_ms_;
+  if (!deadlines_.empty()) until = std::min(until, deadlines_.begin()->first);
+  int64_t now = WallUs() / 1000;
+  return static_cast<int>(std::clamp<int64_t>(until - now, 0, 1000));
+}
+
+void Worker::Run() {
+  RefreshClock();
+  next_cron_ms_ = now_ms;
+  auto begin_turn = [this] {
+    thread_pause.Enter(index_);
+    RefreshClock();
+  };
+  thread_pause.Enter(index_);
+  while (!server.stopping()) {
+    CloseMarked();
+    int wait = WaitMs();
+    thread_pause.Leave(index_);
+    loop_.RunOnce(wait, begin_turn);
+    loop_.RunMail();
+    RunDeadlines();
+    if (now_ms >= next_cron_ms_ || work_left_) Cron();
+  }
+  CloseMarked();
+  // Connections are destroyed with the worker, after all threads have ended.
+  thread_pause.Leave(index_);
+}
+
+}  // namespace brim

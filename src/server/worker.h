@@ -1,0 +1,113 @@
+#pragma once
+// A thread of the server: its event loop, its connections, its scratch space, its figures.
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "command/keys.h"
+#include "net/loop.h"
+#include "resp/output.h"
+#include "server/connection.h"
+#include "server/server_context.h"
+
+namespace brim {
+
+struct CommandFigures {
+  uint64_t calls = 0;
+  uint64_t ticks = 0;  // CPU time-stamp ticks
+  uint64_t rejected = 0;
+  uint64_t failed = 0;
+};
+
+// Written by the worker's thread alone; read by others while every thread is paused.
+struct WorkerFigures {
+  uint64_t commands = 0;
+  uint64_t connections_received = 0;
+  uint64_t bytes_in = 0;
+  uint64_t bytes_out = 0;
+  uint64_t reads = 0;
+  uint64_t writes = 0;
+  uint64_t error_replies = 0;
+  uint64_t output_limit_cuts = 0;
+  uint64_t query_limit_cuts = 0;
+  uint64_t evictions_ms = 0;
+  uint64_t expire_cycle_us = 0;
+  std::vector<CommandFigures> commands_by_id;
+  std::map<std::string, uint64_t> errors_by_code;
+  size_t recent_max_input = 0;
+  size_t recent_max_output = 0;
+};
+
+class Worker {
+ public:
+  explicit Worker(int index);
+  ~Worker();
+
+  int index() const { return index_; }
+  Loop& loop() { return loop_; }
+  // Runs until the server stops.
+  void Run();
+
+  // This thread: takes over an accepted socket.
+  void Adopt(int fd, bool is_unix);
+  Connection* FindConnection(uint64_t id);
+  const std::unordered_map<uint64_t, std::unique_ptr<Connection>>& connections() const { return connections_; }
+  std::atomic<int> connection_count{0};
+
+  // Ends of the turn.
+  void CloseLater(Connection* connection) { closing_.push_back(connection->id); }
+  // Blocked connections by deadline (ms since 1970).
+  void AddDeadline(int64_t at_ms, uint64_t connection_id) { deadlines_.emplace(at_ms, connection_id); }
+
+  WorkerFigures figures;
+  // Copies that other threads may read at any time; the cron refreshes them.
+  struct {
+    std::atomic<uint64_t> commands{0};
+    std::atomic<uint64_t> bytes_in{0};
+    std::atomic<uint64_t> bytes_out{0};
+  } published;
+  KeyspaceFigures keyspace_figures;
+  ServerContext context;
+  // Scratch of the batch being executed.
+  std::vector<std::string_view> args;
+  std::vector<ParsedCommand> parsed;
+  std::vector<KeyPosition> key_positions;
+  OutputBuffer scratch;  // replies of the connection being served
+  static constexpr size_t kReadBytes = 64 << 10;
+  std::unique_ptr<char[]> read_buffer;
+  int64_t now_ms = 0;  // refreshed once a turn
+
+  // Connections that CLIENT PAUSE holds back.
+  std::vector<uint64_t> paused_connections;
+  void ResumePaused();
+
+  // Time spent and work left over: see cron.cc.
+  void Cron();
+
+ private:
+  void RefreshClock();
+  void CloseMarked();
+  void RunDeadlines();
+  int WaitMs() const;
+  void ExpireSome();
+  void FreeSomeGarbage();
+  void CheckClients();
+
+  int index_;
+  Loop loop_;
+  std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
+  std::vector<uint64_t> closing_;
+  std::multimap<int64_t, uint64_t> deadlines_;
+  int64_t next_cron_ms_ = 0;
+  int64_t next_second_ms_ = 0;
+  bool work_left_ = false;  // lazy freeing or expiry wants the next turn soon
+  std::vector<uint64_t> check_list_;
+};
+
+}  // namespace brim

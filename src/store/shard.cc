@@ -1,0 +1,188 @@
+#include "store/shard.h"
+
+#include <algorithm>
+
+#include "base/monotonic.h"
+
+namespace brim {
+
+namespace {
+
+std::string DbKey(int db, std::string_view key) {
+  std::string text(reinterpret_cast<const char*>(&db), sizeof db);
+  return text.append(key);
+}
+int DbOf(const std::string& db_key) {
+  int db;
+  memcpy(&db, db_key.data(), sizeof db);
+  return db;
+}
+std::string_view KeyOf(const std::string& db_key) { return std::string_view(db_key).substr(sizeof(int)); }
+
+}  // namespace
+
+Shard::Shard(int index, int databases) : index_(index) {
+  for (int i = 0; i < databases; i++) keyspaces_.push_back(std::make_unique<Keyspace>(this, &heap_, i));
+}
+
+Shard::~Shard() {
+  while (!FreeGarbage(1 << 20)) {
+  }
+}
+
+void Shard::SwapDatabases(int a, int b) {
+  std::swap(keyspaces_[static_cast<size_t>(a)], keyspaces_[static_cast<size_t>(b)]);
+  db(a).SetDb(a);
+  db(b).SetDb(b);
+}
+
+void Shard::RemoveByItself(KeyRef& ref, Removal why, bool lazy) {
+  int db_index = ref.keyspace().db();
+  if (shard_observer != nullptr) shard_observer->KeyRemoved(*this, db_index, ref.key(), why);
+  if (has_watches()) TouchWatchers(db_index, ref.key());
+  auto& counter = why == Removal::kExpired ? expired_keys : evicted_keys;
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  ref.keyspace().Erase(ref, lazy);
+}
+
+void Shard::RemoveExpired(KeyRef& ref) { RemoveByItself(ref, Removal::kExpired, lazyfree.expire); }
+
+bool Shard::ExpireCycle(int64_t now_ms, int64_t deadline_us) {
+  constexpr size_t kSegmentsAStep = 256;
+  constexpr size_t kMostDue = 1024;
+  uint32_t limit = ExpiryHint(now_ms);
+  for (int visited = 0; visited < databases();) {
+    Keyspace& keyspace = db(expire_db_);
+    bool end = true;
+    if (keyspace.expires() > 0 && keyspace.table().has_hints()) {
+      due_.clear();
+      end = keyspace.table().VisitHints(&expire_position_, kSegmentsAStep, limit, [&](uint64_t word, uint32_t hint) {
+        if (due_.size() >= kMostDue) return hint;
+        uint32_t earliest = Table::kNoHint;
+        Table::VisitSegment(word, [](Table::Slot slot) {
+          if (slot.flag()) __builtin_prefetch(slot.block());
+        });
+        Table::VisitSegment(word, [&](Table::Slot slot) {
+          if (!slot.flag()) return;
+          auto* entry = slot.As<Entry>();
+          if (entry->expiry_ms() < now_ms) {
+            due_.push_back(entry);
+          } else {
+            earliest = std::min(earliest, ExpiryHint(entry->expiry_ms()));
+          }
+        });
+        return earliest;
+      });
+      for (Entry* entry : due_) {
+        KeyRef ref(&keyspace, entry, HashBytes(entry->key()));
+        RemoveExpired(ref);
+      }
+    }
+    if (end) {
+      visited++;
+      expire_position_ = 0;
+      expire_db_ = expire_db_ + 1 == databases() ? 0 : expire_db_ + 1;
+    }
+    if (MonotonicUs() > deadline_us) return false;
+  }
+  return true;
+}
+
+void Shard::FreeLater(const Detached& detached) {
+  garbage_.push_back(detached);
+  lazyfree_pending.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Shard::FreeLater(std::unique_ptr<Keyspace> keyspace) {
+  lazyfree_pending.fetch_add(keyspace->size(), std::memory_order_relaxed);
+  condemned_.push_back(std::move(keyspace));
+}
+
+bool Shard::FreeGarbage(size_t budget) {
+  if (!garbage_.empty()) {
+    if (FreeSome(heap_, &garbage_.front(), budget)) {
+      garbage_.pop_front();
+      lazyfree_pending.fetch_sub(1, std::memory_order_relaxed);
+      lazyfreed_objects.fetch_add(1, std::memory_order_relaxed);
+    }
+  } else if (!condemned_.empty()) {
+    Keyspace& keyspace = *condemned_.front();
+    size_t before = keyspace.size();
+    bool done = keyspace.DrainSome(budget / 64 + 1);
+    lazyfree_pending.fetch_sub(before - keyspace.size(), std::memory_order_relaxed);
+    lazyfreed_objects.fetch_add(before - keyspace.size(), std::memory_order_relaxed);
+    if (done) condemned_.pop_front();
+  }
+  return !has_garbage();
+}
+
+void Shard::FlushDatabase(int index, bool lazy) {
+  auto& place = keyspaces_[static_cast<size_t>(index)];
+  if (place->size() == 0) return;
+  if (lazy) {
+    FreeLater(std::move(place));
+  }
+  place = std::make_unique<Keyspace>(this, &heap_, index);
+}
+
+void Shard::Watch(int db_index, std::string_view key, WatchFlag* flag) { watches_[DbKey(db_index, key)].push_back(flag); }
+
+void Shard::Unwatch(int db_index, std::string_view key, WatchFlag* flag) {
+  auto it = watches_.find(DbKey(db_index, key));
+  if (it == watches_.end()) return;
+  std::erase(it->second, flag);
+  if (it->second.empty()) watches_.erase(it);
+}
+
+void Shard::TouchWatchers(int db_index, std::string_view key) {
+  auto it = watches_.find(DbKey(db_index, key));
+  if (it == watches_.end()) return;
+  for (WatchFlag* flag : it->second) flag->touched.store(true, std::memory_order_relaxed);
+}
+
+void Shard::TouchWatchersOfDb(int db_index, Keyspace* other) {
+  for (auto& [db_key, flags] : watches_) {
+    if (DbOf(db_key) != db_index) continue;
+    uint64_t hash = HashBytes(KeyOf(db_key));
+    if (!db(db_index).Find(KeyOf(db_key), hash) && (other == nullptr || !other->Find(KeyOf(db_key), hash))) continue;
+    for (WatchFlag* flag : flags) flag->touched.store(true, std::memory_order_relaxed);
+  }
+}
+
+void Shard::AddWaiter(int db_index, std::string_view key, KeyWaiter* waiter) {
+  waiters_[DbKey(db_index, key)].push_back(waiter);
+}
+
+void Shard::RemoveWaiter(int db_index, std::string_view key, KeyWaiter* waiter) {
+  auto it = waiters_.find(DbKey(db_index, key));
+  if (it == waiters_.end()) return;
+  std::erase(it->second, waiter);
+  if (it->second.empty()) waiters_.erase(it);
+}
+
+std::deque<KeyWaiter*>* Shard::WaitersOf(int db_index, std::string_view key) {
+  auto it = waiters_.find(DbKey(db_index, key));
+  return it == waiters_.end() ? nullptr : &it->second;
+}
+
+void Shard::SignalReady(int db_index, std::string_view key) {
+  if (waiters_.empty() || WaitersOf(db_index, key) == nullptr) return;
+  for (const ReadyKey& r : ready) {
+    if (r.db == db_index && r.key == key) return;
+  }
+  ready.push_back({db_index, std::string(key)});
+}
+
+void Shard::SignalAllReady(int db_index) {
+  for (auto& [db_key, waiting] : waiters_) {
+    if (DbOf(db_key) == db_index && db(db_index).Find(KeyOf(db_key), HashBytes(KeyOf(db_key)))) SignalReady(db_index, KeyOf(db_key));
+  }
+}
+
+void ShardSet::Build(int count, int databases) {
+  shards_.clear();
+  for (int i = 0; i < count; i++) shards_.push_back(std::make_unique<Shard>(i, databases));
+  mask_ = static_cast<size_t>(count) - 1;
+}
+
+}  // namespace brim

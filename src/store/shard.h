@@ -1,0 +1,149 @@
+#pragma once
+// A shard: a cut of the keyspace by key hash, with everything that belongs to its keys. docs/threads.md.
+// All members need the shard's lock (or the pause of all threads), but for what says otherwise.
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "memory/heap.h"
+#include "store/access.h"
+#include "store/keyspace.h"
+#include "store/lock.h"
+#include "store/notify.h"
+
+namespace brim {
+
+// One connection's WATCH: set when any of its keys changes. Written under the shards' locks, read by EXEC under them.
+struct WatchFlag {
+  std::atomic<bool> touched{false};
+};
+
+// A waiting BLPOP and the like; server/blocking knows the rest.
+struct KeyWaiter {
+  virtual ~KeyWaiter() = default;
+};
+
+enum class Removal : uint8_t { kExpired, kEvicted };
+
+// What the layers above want to hear of the shard's own doings.
+class ShardObserver {
+ public:
+  virtual ~ShardObserver() = default;
+  // A key went by itself; called before its entry is freed.
+  virtual void KeyRemoved(Shard& shard, int db, std::string_view key, Removal why) = 0;
+};
+inline ShardObserver* shard_observer = nullptr;  // set once by main before threads start
+
+class Shard {
+ public:
+  Shard(int index, int databases);
+  ~Shard();
+
+  int index() const { return index_; }
+  ShardLock& lock() { return lock_; }
+  Heap& heap() { return heap_; }
+  int databases() const { return static_cast<int>(keyspaces_.size()); }
+  Keyspace& db(int i) { return *keyspaces_[static_cast<size_t>(i)]; }
+  void SwapDatabases(int a, int b);
+
+  // --- the access clocks (LRU, LFU): see store/access.h
+  AccessClock& clock() { return clock_; }
+
+  // --- expiry. Deletes a key that is past its time: counts, tells the observer, marks watchers.
+  void RemoveExpired(KeyRef& ref);
+  // Visits keys whose time may have come, until `deadline_us` (monotonic); continues where it stopped. Returns true
+  // when it has been around once.
+  bool ExpireCycle(int64_t now_ms, int64_t deadline_us);
+  // --- eviction: removes one key by the policy. Bytes freed, or 0 when nothing may go.
+  size_t EvictOne(int64_t now_ms);
+
+  // --- lazy freeing
+  void FreeLater(const Detached& detached);
+  void FreeLater(std::unique_ptr<Keyspace> keyspace);
+  bool has_garbage() const { return !garbage_.empty() || !condemned_.empty(); }
+  // Frees for about `budget` blocks; true when nothing is left.
+  bool FreeGarbage(size_t budget);
+  // Replaces the database by an empty one; the old is freed now or in slices later.
+  void FlushDatabase(int db, bool lazy);
+
+  // --- watched keys
+  void Watch(int db, std::string_view key, WatchFlag* flag);
+  void Unwatch(int db, std::string_view key, WatchFlag* flag);
+  bool has_watches() const { return !watches_.empty(); }
+  void TouchWatchers(int db, std::string_view key);
+  // FLUSHDB, SWAPDB: every watched key of the database that exists now or in `other`.
+  void TouchWatchersOfDb(int db, Keyspace* other);
+
+  // --- waiting clients, first come first served
+  void AddWaiter(int db, std::string_view key, KeyWaiter* waiter);
+  void RemoveWaiter(int db, std::string_view key, KeyWaiter* waiter);
+  std::deque<KeyWaiter*>* WaitersOf(int db, std::string_view key);
+  bool has_waiters() const { return !waiters_.empty(); }
+  // Remembers that the key got a value, if somebody waits for it.
+  void SignalReady(int db, std::string_view key);
+  // Every key of the database that somebody waits for and that exists (SWAPDB).
+  void SignalAllReady(int db);
+  struct ReadyKey {
+    int db;
+    std::string key;
+  };
+  std::vector<ReadyKey> ready;
+  // Waiters whose command writes to a second key (BLMOVE): while there are any, commands here lock every shard.
+  int movers = 0;
+
+  // --- figures (relaxed atomics: INFO sums them without the lock)
+  std::atomic<uint64_t> expired_keys{0};
+  std::atomic<uint64_t> evicted_keys{0};
+  std::atomic<uint64_t> lazyfreed_objects{0};
+  std::atomic<uint64_t> lazyfree_pending{0};
+
+ private:
+  void RemoveByItself(KeyRef& ref, Removal why, bool lazy);
+
+  int index_;
+  ShardLock lock_;
+  Heap heap_;
+  AccessClock clock_;
+  std::vector<std::unique_ptr<Keyspace>> keyspaces_;
+  std::deque<Detached> garbage_;
+  std::deque<std::unique_ptr<Keyspace>> condemned_;
+  std::unordered_map<std::string, std::vector<WatchFlag*>> watches_;
+  std::unordered_map<std::string, std::deque<KeyWaiter*>> waiters_;
+  std::vector<Entry*> due_;
+  int expire_db_ = 0;
+  uint64_t expire_position_ = 0;
+  uint32_t evict_db_ = 0;
+};
+
+// Settings that deletions obey; written while every thread is paused.
+struct LazyFreeSettings {
+  bool eviction = false;
+  bool expire = false;
+  bool server_del = false;
+  bool user_del = false;
+  bool user_flush = false;
+};
+inline LazyFreeSettings lazyfree;
+
+// The shards of the process, made once before threads start; their number is a power of two.
+class ShardSet {
+ public:
+  void Build(int count, int databases);
+  int count() const { return static_cast<int>(shards_.size()); }
+  Shard& operator[](int i) { return *shards_[static_cast<size_t>(i)]; }
+  Shard& Of(uint64_t hash) { return *shards_[IndexOf(hash)]; }
+  // Bits 11..: not those that place a key inside its table.
+  size_t IndexOf(uint64_t hash) const { return hash >> 11 & mask_; }
+
+ private:
+  std::vector<std::unique_ptr<Shard>> shards_;
+  size_t mask_ = 0;
+};
+inline ShardSet shards;
+
+}  // namespace brim
