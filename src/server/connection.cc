@@ -166,11 +166,14 @@ size_t Connection::Process(std::string_view data) {
 }
 
 void Connection::Flush() {
+  // Fresh replies go out from the worker's scratch, whose memory serves every connection; only what the socket does not
+  // take becomes the connection's own.
   OutputBuffer& fresh = worker->scratch;
-  if (!fresh.empty()) output.Splice(std::move(fresh));
-  while (!output.empty()) {
+  if (!output.empty() && !fresh.empty()) output.Splice(std::move(fresh));
+  OutputBuffer& source = output.empty() ? fresh : output;
+  while (!source.empty()) {
     iovec pieces[64];
-    int count = output.Gather(pieces, 64);
+    int count = source.Gather(pieces, 64);
     ssize_t sent = count == 1 ? write(fd, pieces[0].iov_base, pieces[0].iov_len) : writev(fd, pieces, count);
     worker->figures.writes++;
     if (sent < 0) {
@@ -178,9 +181,14 @@ void Connection::Flush() {
       if (errno != EAGAIN) CloseSoon();
       break;
     }
-    output.Consume(static_cast<size_t>(sent));
+    source.Consume(static_cast<size_t>(sent));
     bytes_out += static_cast<uint64_t>(sent);
     worker->figures.bytes_out += static_cast<uint64_t>(sent);
+  }
+  if (&source == &fresh) {
+    output.Splice(std::move(fresh));
+  } else if (output.empty()) {
+    output.Clear();
   }
   if (close_soon) return;
   bool wants_write = !output.empty();

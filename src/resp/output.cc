@@ -1,0 +1,143 @@
+#include "resp/output.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "memory/account.h"
+
+namespace brim {
+
+void OutputBuffer::TakeFrom(OutputBuffer& other) {
+  head_ = std::exchange(other.head_, nullptr);
+  tail_ = std::exchange(other.tail_, nullptr);
+  size_ = std::exchange(other.size_, 0);
+  owned_ = std::exchange(other.owned_, 0);
+  later_ = std::move(other.later_);
+}
+
+void OutputBuffer::Link(Piece* piece) {
+  piece->next = nullptr;
+  if (tail_ == nullptr) {
+    head_ = piece;
+  } else {
+    tail_->next = piece;
+  }
+  tail_ = piece;
+  owned_ += sizeof(Piece) + piece->capacity;
+}
+
+void OutputBuffer::Drop(Piece* piece) {
+  if (piece->release != nullptr) piece->release(piece->token);
+  owned_ -= sizeof(Piece) + piece->capacity;
+  FreeBytes(piece, MemoryCategory::kClientsOut);
+}
+
+void OutputBuffer::AddChunk(size_t bytes) {
+  // Behind a shared piece comes a line end, mostly, and not much more.
+  size_t usual = tail_ != nullptr && tail_->capacity == 0 ? kSmallChunkBytes : kChunkBytes;
+  size_t capacity = std::max(bytes, usual);
+  auto* piece = static_cast<Piece*>(AllocateBytes(sizeof(Piece) + capacity, MemoryCategory::kClientsOut));
+  *piece = {nullptr, reinterpret_cast<char*>(piece + 1), 0, 0, capacity, nullptr, nullptr};
+  Link(piece);
+}
+
+void OutputBuffer::AppendSlow(std::string_view bytes) {
+  if (tail_ != nullptr) {
+    size_t fits = std::min(bytes.size(), tail_->capacity - tail_->end);
+    if (fits > 0) {
+      memcpy(tail_->data + tail_->end, bytes.data(), fits);
+      Commit(fits);
+      bytes.remove_prefix(fits);
+    }
+  }
+  if (bytes.empty()) return;
+  AddChunk(bytes.size());
+  memcpy(tail_->data, bytes.data(), bytes.size());
+  Commit(bytes.size());
+}
+
+void OutputBuffer::AppendShared(const char* bytes, size_t size, void (*release)(void*), void* token) {
+  auto* piece = static_cast<Piece*>(AllocateBytes(sizeof(Piece), MemoryCategory::kClientsOut));
+  // Nothing may be appended to it: the chunk that follows at once is the tail.
+  *piece = {nullptr, const_cast<char*>(bytes), 0, size, 0, release, token};
+  Link(piece);
+  size_ += size;
+  AddChunk(0);
+}
+
+void OutputBuffer::BeginLater() {
+  Reserve(kLaterBytes);
+  later_.push_back({tail_, tail_->end});
+  Commit(kLaterBytes);
+}
+
+void OutputBuffer::FillLater(std::string_view bytes) {
+  Later later = later_.back();
+  later_.pop_back();
+  Piece* piece = later.piece;
+  memcpy(piece->data + later.at, bytes.data(), bytes.size());
+  size_t gap = kLaterBytes - bytes.size();
+  size_t behind = later.at + kLaterBytes;
+  memmove(piece->data + later.at + bytes.size(), piece->data + behind, piece->end - behind);
+  piece->end -= gap;
+  size_ -= gap;
+}
+
+int OutputBuffer::Gather(iovec* pieces, int max) const {
+  int count = 0;
+  for (Piece* piece = head_; piece != nullptr && count < max; piece = piece->next) {
+    if (piece->begin == piece->end) continue;
+    pieces[count++] = {piece->data + piece->begin, piece->end - piece->begin};
+  }
+  return count;
+}
+
+void OutputBuffer::Consume(size_t bytes) {
+  size_ -= bytes;
+  while (head_ != nullptr) {
+    size_t take = std::min(bytes, head_->end - head_->begin);
+    head_->begin += take;
+    bytes -= take;
+    if (head_->begin < head_->end) return;
+    if (head_->next == nullptr) {
+      head_->begin = head_->end = 0;
+      return;
+    }
+    Piece* done = head_;
+    head_ = head_->next;
+    Drop(done);
+  }
+}
+
+void OutputBuffer::Splice(OutputBuffer&& other) {
+  if (other.empty()) return;
+  if (empty()) {
+    Clear();
+    TakeFrom(other);
+    return;
+  }
+  // A little goes into the room that is left; more keeps its pieces.
+  if (other.head_ == other.tail_ && other.size_ <= 4096 && other.head_->capacity > 0) {
+    Append({other.head_->data + other.head_->begin, other.size_});
+    other.Consume(other.size_);
+    return;
+  }
+  tail_->next = other.head_;
+  tail_ = other.tail_;
+  size_ += other.size_;
+  owned_ += other.owned_;
+  other.head_ = other.tail_ = nullptr;
+  other.size_ = other.owned_ = 0;
+}
+
+void OutputBuffer::Clear() {
+  while (head_ != nullptr) {
+    Piece* next = head_->next;
+    Drop(head_);
+    head_ = next;
+  }
+  tail_ = nullptr;
+  size_ = 0;
+}
+
+}  // namespace brim

@@ -1,0 +1,100 @@
+#pragma once
+// Bytes on their way to a client: a chain of pieces, own memory or bytes that lie elsewhere (big values) and are given
+// back once sent. Charged to kClientsOut. One thread at a time; no locks.
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+namespace brim {
+
+class OutputBuffer {
+ public:
+  OutputBuffer() = default;
+  ~OutputBuffer() { Clear(); }
+  OutputBuffer(OutputBuffer&& other) noexcept { TakeFrom(other); }
+  OutputBuffer& operator=(OutputBuffer&& other) noexcept {
+    if (this != &other) {
+      Clear();
+      TakeFrom(other);
+    }
+    return *this;
+  }
+  OutputBuffer(const OutputBuffer&) = delete;
+  OutputBuffer& operator=(const OutputBuffer&) = delete;
+
+  bool empty() const { return size_ == 0; }
+  // Bytes still to be sent / bytes of memory of our own.
+  size_t size_bytes() const { return size_; }
+  size_t owned_bytes() const { return owned_; }
+
+  // Room for `bytes` (at most kReserveMax) contiguous bytes; Commit tells how many were written.
+  static constexpr size_t kReserveMax = 512;
+  char* Reserve(size_t bytes) {
+    if (tail_ == nullptr || tail_->capacity - tail_->end < bytes) [[unlikely]] AddChunk(bytes);
+    return tail_->data + tail_->end;
+  }
+  void Commit(size_t bytes) {
+    tail_->end += bytes;
+    size_ += bytes;
+  }
+  void Append(std::string_view bytes) {
+    if (tail_ != nullptr && tail_->capacity - tail_->end >= bytes.size()) [[likely]] {
+      memcpy(tail_->data + tail_->end, bytes.data(), bytes.size());
+      tail_->end += bytes.size();
+      size_ += bytes.size();
+    } else {
+      AppendSlow(bytes);
+    }
+  }
+  // Bytes that stay where they are until release(token) is called.
+  void AppendShared(const char* bytes, size_t size, void (*release)(void*), void* token);
+
+  // Leaves room for something short (kLaterBytes at most) that FillLater puts there; what was appended meanwhile moves
+  // up to it. They nest: the last one is filled first.
+  static constexpr size_t kLaterBytes = 24;
+  void BeginLater();
+  void FillLater(std::string_view bytes);
+
+  // The first pieces for writev. Returns how many, at most `max`.
+  int Gather(iovec* pieces, int max) const;
+  // Forgets bytes that were sent. An emptied buffer keeps one chunk for the next replies.
+  void Consume(size_t bytes);
+  // Appends all of the other's pieces, which is then empty.
+  void Splice(OutputBuffer&& other);
+  // Forgets everything and keeps no memory.
+  void Clear();
+
+ private:
+  struct Piece {
+    Piece* next;
+    char* data;
+    size_t begin;
+    size_t end;
+    size_t capacity;  // 0: not ours
+    void (*release)(void*);
+    void* token;
+  };
+  struct Later {
+    Piece* piece;
+    size_t at;
+  };
+  static constexpr size_t kChunkBytes = 16384 - sizeof(Piece);
+  static constexpr size_t kSmallChunkBytes = 1024 - sizeof(Piece);
+
+  void AddChunk(size_t bytes);
+  void AppendSlow(std::string_view bytes);
+  void Link(Piece* piece);
+  void Drop(Piece* piece);
+  void TakeFrom(OutputBuffer& other);
+
+  Piece* head_ = nullptr;
+  Piece* tail_ = nullptr;
+  size_t size_ = 0;
+  size_t owned_ = 0;
+  std::vector<Later> later_;
+};
+
+}  // namespace brim

@@ -1,0 +1,222 @@
+#include "resp/parser.h"
+
+#include <climits>
+#include <cstring>
+
+#include "base/ascii.h"
+#include "base/numbers.h"
+
+namespace brim {
+
+namespace {
+
+constexpr size_t kLineBytesMax = 65536;  // of an inline request, or a length
+constexpr int64_t kUnauthenticatedArgs = 10;
+constexpr int64_t kUnauthenticatedBulk = 16384;
+constexpr size_t kKeptSpans = 1024;
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c = LowerChar(c);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char Unescape(char c) {
+  switch (c) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'b': return '\b';
+    case 'a': return '\a';
+    default: return c;
+  }
+}
+
+}  // namespace
+
+RequestParser::Step RequestParser::Fail(std::string message) {
+  error_ = std::move(message);
+  return Step::kBad;
+}
+
+// Keeps what is known of an unfinished command; its arguments as offsets, since the bytes may move.
+RequestParser::Step RequestParser::Park(size_t progress, size_t wanted, size_t left, std::vector<std::string_view>* args,
+                                        size_t first, const char* base) {
+  progress_ = progress;
+  wanted_ = wanted;
+  left_ = left;
+  partial_.clear();
+  for (size_t i = first; i < args->size(); i++) {
+    partial_.push_back({static_cast<size_t>((*args)[i].data() - base), (*args)[i].size()});
+  }
+  args->resize(first);
+  return Step::kMore;
+}
+
+// The number between the type character at *at and the line's end; *at goes behind the line.
+RequestParser::Step RequestParser::ReadLength(std::string_view data, size_t* at, const char* too_long, int64_t* length,
+                                              bool* valid) {
+  const char* p = data.data() + *at + 1;
+  const char* end = data.data() + data.size();
+  // One to three digits, nearly always.
+  int64_t n = 0;
+  const char* q = p;
+  while (q < end && *q >= '0' && *q <= '9' && q - p < 4) n = n * 10 + (*q++ - '0');
+  if (q > p && q - p < 4 && end - q >= 2 && *q == '\r' && (*p != '0' || q - p == 1)) {
+    *length = n;
+    *valid = true;
+    *at = static_cast<size_t>(q - data.data()) + 2;
+    return Step::kDone;
+  }
+  const auto* line_end = static_cast<const char*>(memchr(p, '\r', static_cast<size_t>(end - p)));
+  if (line_end == nullptr || end - line_end < 2) {
+    if (line_end == nullptr && data.size() - *at > kLineBytesMax) return Fail(too_long);
+    return Step::kMore;
+  }
+  *valid = ParseInt64({p, static_cast<size_t>(line_end - p)}, length);
+  *at = static_cast<size_t>(line_end - data.data()) + 2;
+  return Step::kDone;
+}
+
+RequestParser::Step RequestParser::ParseArray(std::string_view data, bool authenticated,
+                                              std::vector<std::string_view>* args, size_t* end) {
+  size_t first = args->size();
+  size_t at = 0;
+  size_t left;
+  if (progress_ != 0) {
+    at = progress_;
+    left = left_;
+    for (Span span : partial_) args->push_back(data.substr(span.at, span.size));
+  } else {
+    int64_t count;
+    bool valid;
+    Step step = ReadLength(data, &at, "Protocol error: too big mbulk count string", &count, &valid);
+    if (step != Step::kDone) return step;
+    if (!valid || count > INT_MAX) return Fail("Protocol error: invalid multibulk length");
+    if (!authenticated && count > kUnauthenticatedArgs) return Fail("Protocol error: unauthenticated multibulk length");
+    left = count > 0 ? static_cast<size_t>(count) : 0;
+  }
+  for (; left > 0; left--) {
+    if (at >= data.size()) return Park(at, 0, left, args, first, data.data());
+    size_t begin = at;
+    if (data[at] != '$') {
+      // As redis-server: it wants the whole line before it looks at the first character.
+      const void* line_end = memchr(data.data() + at, '\r', data.size() - at);
+      if (line_end == nullptr && data.size() - at > kLineBytesMax) {
+        return Fail("Protocol error: too big bulk count string");
+      }
+      if (line_end == nullptr) return Park(begin, 0, left, args, first, data.data());
+      return Fail(std::string("Protocol error: expected '$', got '") + data[at] + "'");
+    }
+    int64_t size;
+    bool valid;
+    Step step = ReadLength(data, &at, "Protocol error: too big bulk count string", &size, &valid);
+    if (step == Step::kMore) return Park(begin, 0, left, args, first, data.data());
+    if (step == Step::kBad) return step;
+    if (!valid || size < 0 || size > parser_max_bulk_bytes) return Fail("Protocol error: invalid bulk length");
+    if (!authenticated && size > kUnauthenticatedBulk) return Fail("Protocol error: unauthenticated bulk length");
+    auto bytes = static_cast<size_t>(size);
+    if (data.size() - at < bytes + 2) return Park(begin, at + bytes + 2, left, args, first, data.data());
+    args->push_back(data.substr(at, bytes));
+    at += bytes + 2;
+  }
+  *end = at;
+  return Step::kDone;
+}
+
+// Arguments as in a shell: blanks part them, "..." with escapes, '...' with \' only. Quotes end an argument.
+RequestParser::Step RequestParser::SplitInline(std::string_view line, std::vector<std::string_view>* args) {
+  size_t i = 0;
+  while (true) {
+    while (i < line.size() && IsBlank(line[i])) i++;
+    if (i == line.size() || line[i] == '\0') return Step::kDone;
+    size_t begin = i;
+    while (i < line.size() && !IsBlank(line[i]) && line[i] != '"' && line[i] != '\'' && line[i] != '\0') i++;
+    if (i == line.size() || IsBlank(line[i]) || line[i] == '\0') {
+      args->push_back(line.substr(begin, i - begin));
+      continue;
+    }
+    std::string text(line.substr(begin, i - begin));
+    char quote = 0;
+    for (;; i++) {
+      if (i == line.size()) {
+        if (quote != 0) return Fail("Protocol error: unbalanced quotes in request");
+        break;
+      }
+      char c = line[i];
+      if (quote == 0) {
+        if (IsBlank(c) || c == '\0') break;
+        if (c == '"' || c == '\'') {
+          quote = c;
+        } else {
+          text += c;
+        }
+        continue;
+      }
+      if (c == quote) {
+        if (i + 1 < line.size() && !IsBlank(line[i + 1])) return Fail("Protocol error: unbalanced quotes in request");
+        i++;
+        break;
+      }
+      if (quote == '"' && c == '\\' && i + 3 < line.size() && line[i + 1] == 'x' && HexDigit(line[i + 2]) >= 0 &&
+          HexDigit(line[i + 3]) >= 0) {
+        text += static_cast<char>(HexDigit(line[i + 2]) * 16 + HexDigit(line[i + 3]));
+        i += 3;
+      } else if (quote == '"' && c == '\\' && i + 1 < line.size()) {
+        text += Unescape(line[++i]);
+      } else if (quote == '\'' && c == '\\' && i + 1 < line.size() && line[i + 1] == '\'') {
+        text += '\'';
+        i++;
+      } else {
+        text += c;
+      }
+    }
+    unquoted_.push_front(std::move(text));
+    args->push_back(unquoted_.front());
+  }
+}
+
+RequestParser::Step RequestParser::ParseInline(std::string_view data, std::vector<std::string_view>* args, size_t* end) {
+  size_t line_end = data.find('\n', progress_);
+  if (line_end == std::string_view::npos) {
+    if (data.size() > kLineBytesMax) return Fail("Protocol error: too big inline request");
+    return Step::kMore;
+  }
+  std::string_view line = data.substr(0, line_end);
+  if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+  *end = line_end + 1;
+  return SplitInline(line, args);
+}
+
+ParseStatus RequestParser::Parse(std::string_view data, size_t max_commands, bool authenticated,
+                                 std::vector<std::string_view>* args, std::vector<ParsedCommand>* commands) {
+  consumed_ = 0;
+  unquoted_.clear();
+  for (size_t found = 0; found < max_commands && consumed_ < data.size();) {
+    size_t first = args->size();
+    std::string_view rest = data.substr(consumed_);
+    size_t end = 0;
+    Step step = rest[0] == '*' ? ParseArray(rest, authenticated, args, &end) : ParseInline(rest, args, &end);
+    if (step != Step::kDone) args->resize(first);
+    if (step == Step::kBad) {
+      Reset();
+      return ParseStatus::kError;
+    }
+    if (step == Step::kMore) return ParseStatus::kNeedMore;
+    progress_ = 0;
+    wanted_ = 0;
+    if (partial_.capacity() > kKeptSpans) {
+      std::vector<Span>().swap(partial_);
+    } else {
+      partial_.clear();
+    }
+    consumed_ += end;
+    size_t argc = args->size() - first;
+    if (argc == 0) continue;
+    commands->push_back({static_cast<uint32_t>(first), static_cast<uint32_t>(argc), consumed_});
+    found++;
+  }
+  return ParseStatus::kOk;
+}
+
+}  // namespace brim
