@@ -306,6 +306,30 @@ void ErrorstatsSection(Text& text) {
   for (auto& [code, count] : sum) text.Add("errorstat_" + code, fmt::format("count={}", count));
 }
 
+// Mean time to live (ms) of the database's keys with an expiry, from a sample of each shard's.
+int64_t AverageTtl(int db) {
+  constexpr int kBuckets = 64;
+  int64_t now_ms = WallUs() / 1000;
+  int64_t sum_ms = 0;
+  int64_t count = 0;
+  for (int i = 0; i < shards.count(); i++) {
+    Keyspace& keyspace = shards[i].db(db);
+    if (keyspace.expires() == 0) continue;
+    auto look = [&](Table::Slot slot) {
+      int64_t at_ms = slot.As<Entry>()->expiry_ms();
+      if (at_ms <= now_ms) return;
+      sum_ms += at_ms - now_ms;
+      count++;
+    };
+    if (keyspace.size() <= kBuckets * Table::kSlots) {
+      keyspace.table().ForEach(look);
+    } else {
+      for (int n = 0; n < kBuckets; n++) Table::VisitBucket(keyspace.table().RandomBucket(), look);
+    }
+  }
+  return count == 0 ? 0 : sum_ms / count;
+}
+
 void KeyspaceSection(Text& text) {
   for (int db = 0; db < shards[0].databases(); db++) {
     size_t keys = 0;

@@ -9,6 +9,7 @@
 #include "memory/resident.h"
 #include "server/info.h"
 #include "server/memory_policy.h"
+#include "server/purge.h"
 #include "server/server.h"
 #include "server/server_commands.h"
 #include "server/server_context.h"
@@ -16,17 +17,6 @@
 #include "store/shard.h"
 
 namespace brim {
-
-size_t PurgeEverything() {
-  size_t bytes = 0;
-  for (int i = 0; i < shards.count(); i++) {
-    while (!shards[i].FreeGarbage(1 << 16)) {
-    }
-    bytes += shards[i].heap().Purge();
-  }
-  PurgeAllocator();
-  return bytes;
-}
 
 namespace {
 
