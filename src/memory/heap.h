@@ -14,7 +14,24 @@
 
 namespace brim {
 
-struct HeapPage;
+class Heap;
+
+// One page. Descriptors lie in an array of their own, one per 64 KB of the range.
+struct HeapPage {
+  Heap* owner;
+  HeapPage* next;
+  HeapPage* previous;
+  void* free_list;      // freed blocks, linked through their first 8 bytes
+  uint32_t bump;        // offset of the first block never handed out
+  uint32_t used;        // live blocks
+  uint32_t block_bytes;
+  uint16_t size_class;
+  uint8_t units;        // of 64 KB; 0 in the descriptors of a page's further units
+  uint8_t head;         // how many units before this one the page begins
+  uint8_t* memory() const;
+  uint32_t bytes() const { return static_cast<uint32_t>(units) << 16; }
+  uint32_t capacity() const { return bytes() / block_bytes; }
+};
 
 class Heap {
  public:
@@ -56,6 +73,14 @@ class Heap {
   // Blocks in use and blocks that fit, of the page that holds `inside`.
   static void PageFill(const void* inside, uint32_t* used, uint32_t* capacity);
 
+  // Whether moving this block (allocating another of its size, freeing it) helps to empty its page: the page has gaps and
+  // is not the one that the next block of the size comes from.
+  bool WorthMoving(const void* block) const {
+    if (!Owns(block)) return false;
+    const HeapPage* page = PageOf(block);
+    return page != partial_[page->size_class] && page->used < page->capacity() - page->capacity() / 8;
+  }
+
   // For tests: the n-th page request from now on is refused (0: never).
   static void SetFailAfterForTest(int requests);
 
@@ -89,23 +114,6 @@ class Heap {
   size_t used_bytes_ = 0;
   size_t page_bytes_ = 0;
   size_t free_page_bytes_ = 0;
-};
-
-// One page. Descriptors lie in an array of their own, one per 64 KB of the range.
-struct HeapPage {
-  Heap* owner;
-  HeapPage* next;
-  HeapPage* previous;
-  void* free_list;      // freed blocks, linked through their first 8 bytes
-  uint32_t bump;        // offset of the first block never handed out
-  uint32_t used;        // live blocks
-  uint32_t block_bytes;
-  uint16_t size_class;
-  uint8_t units;        // of 64 KB; 0 in the descriptors of a page's further units
-  uint8_t head;         // how many units before this one the page begins
-  uint8_t* memory() const;
-  uint32_t bytes() const { return static_cast<uint32_t>(units) << 16; }
-  uint32_t capacity() const { return bytes() / block_bytes; }
 };
 
 template <class Fn>

@@ -11,6 +11,7 @@
 #include "server/admission.h"
 #include "server/log.h"
 #include "server/pause.h"
+#include "server/process.h"
 #include "server/transaction.h"
 
 namespace brim {
@@ -91,6 +92,7 @@ int Server::Run() {
   LogNotice("Server initialized");
   startup_memory = UsedMemory();
   LogNotice("Ready to accept connections");
+  NotifySupervisor(config().supervised);
   for (int i = 1; i < threads; i++) {
     threads_.emplace_back([this, i] {
       pthread_setname_np(pthread_self(), ("brim-" + std::to_string(i)).c_str());
@@ -99,9 +101,15 @@ int Server::Run() {
   }
   workers_[0]->Run();
   for (auto& thread : threads_) thread.join();
+  int signal_number = stop_signal.load(std::memory_order_relaxed);
+  if (signal_number != 0) {
+    LogWarning(std::string("Received ") + (signal_number == SIGINT ? "SIGINT" : "SIGTERM") + " scheduling shutdown...");
+  }
+  LogWarning("User requested shutdown...");
   listeners_.clear();
   if (!config().unixsocket.empty()) unlink(config().unixsocket.c_str());
   workers_.clear();
+  LogWarning("Brim is now ready to exit, bye bye...");
   return shutdown_code;
 }
 

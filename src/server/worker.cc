@@ -78,6 +78,7 @@ void Worker::ResumePaused() {
 
 int Worker::WaitMs() const {
   if (work_left_) return 0;
+  if (tidy_left_) return 1;
   int64_t until = next_cron_ms_;
   if (!deadlines_.empty()) until = std::min(until, deadlines_.begin()->first);
   int64_t now = WallUs() / 1000;
@@ -99,7 +100,7 @@ void Worker::Run() {
     loop_.RunOnce(wait, begin_turn);
     loop_.RunMail();
     RunDeadlines();
-    if (now_ms >= next_cron_ms_ || work_left_) Cron();
+    if (now_ms >= next_cron_ms_ || work_left_ || tidy_left_) Cron();
   }
   CloseMarked();
   // Connections are destroyed with the worker, after all threads have ended.

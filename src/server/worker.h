@@ -97,6 +97,7 @@ class Worker {
   int WaitMs() const;
   void ExpireSome();
   void FreeSomeGarbage();
+  void TidySome();
   void CheckClients();
 
   int index_;
@@ -106,6 +107,8 @@ class Worker {
   std::multimap<int64_t, uint64_t> deadlines_;
   int64_t next_cron_ms_ = 0;
   int64_t next_second_ms_ = 0;
+  int64_t next_tidy_us_ = 0;
+  bool tidy_left_ = false;  // gaps in the heap are being closed
   bool work_left_ = false;  // lazy freeing or expiry wants the next turn soon
   std::vector<uint64_t> check_list_;
 };

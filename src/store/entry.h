@@ -20,48 +20,48 @@ class Entry {
   static constexpr size_t kHeaderBytes = 6;
   static constexpr uint32_t kAccessMask = 0xffffff;
 
-  Type type() const { return static_cast<Type>(bytes_[0] & 15); }
-  Encoding encoding() const { return static_cast<Encoding>(bytes_[0] >> 4); }
+  Type type() const { return static_cast<Type>(raw()[0] & 15); }
+  Encoding encoding() const { return static_cast<Encoding>(raw()[0] >> 4); }
   void SetType(Type type, Encoding encoding) {
-    bytes_[0] = static_cast<uint8_t>(static_cast<int>(type) | static_cast<int>(encoding) << 4);
+    raw()[0] = static_cast<uint8_t>(static_cast<int>(type) | static_cast<int>(encoding) << 4);
   }
-  bool has_expiry() const { return bytes_[1] & kHasExpiry; }
-  bool external() const { return bytes_[1] & kExternal; }
-  void SetExternal(bool on) { bytes_[1] = on ? bytes_[1] | kExternal : bytes_[1] & ~kExternal; }
-  size_t int_width() const { return size_t{1} << (bytes_[1] >> 3 & 3); }
+  bool has_expiry() const { return raw()[1] & kHasExpiry; }
+  bool external() const { return raw()[1] & kExternal; }
+  void SetExternal(bool on) { raw()[1] = on ? raw()[1] | kExternal : raw()[1] & ~kExternal; }
+  size_t int_width() const { return size_t{1} << (raw()[1] >> 3 & 3); }
   // Width 1, 2, 4 or 8.
   void SetIntWidth(size_t width) {
     int log = width == 8 ? 3 : width == 4 ? 2 : width == 2 ? 1 : 0;
-    bytes_[1] = static_cast<uint8_t>((bytes_[1] & ~0x18) | log << 3);
+    raw()[1] = static_cast<uint8_t>((raw()[1] & ~0x18) | log << 3);
   }
 
-  uint32_t access() const { return bytes_[2] | bytes_[3] << 8 | static_cast<uint32_t>(bytes_[4]) << 16; }
+  uint32_t access() const { return raw()[2] | raw()[3] << 8 | static_cast<uint32_t>(raw()[4]) << 16; }
   void SetAccess(uint32_t access) {
-    bytes_[2] = static_cast<uint8_t>(access);
-    bytes_[3] = static_cast<uint8_t>(access >> 8);
-    bytes_[4] = static_cast<uint8_t>(access >> 16);
+    raw()[2] = static_cast<uint8_t>(access);
+    raw()[3] = static_cast<uint8_t>(access >> 8);
+    raw()[4] = static_cast<uint8_t>(access >> 16);
   }
 
   size_t key_size() const {
-    if (!(bytes_[1] & kWideKey)) return bytes_[5];
+    if (!(raw()[1] & kWideKey)) return raw()[5];
     uint32_t n;
-    memcpy(&n, bytes_ + kHeaderBytes, 4);
+    memcpy(&n, raw() + kHeaderBytes, 4);
     return n;
   }
-  std::string_view key() const { return {reinterpret_cast<const char*>(bytes_) + key_offset(), key_size()}; }
+  std::string_view key() const { return {reinterpret_cast<const char*>(raw()) + key_offset(), key_size()}; }
   bool KeyIs(std::string_view other) const {
-    return key_size() == other.size() && memcmp(bytes_ + key_offset(), other.data(), other.size()) == 0;
+    return key_size() == other.size() && memcmp(raw() + key_offset(), other.data(), other.size()) == 0;
   }
   // Milliseconds since 1970, or -1.
   int64_t expiry_ms() const {
     if (!has_expiry()) return -1;
     int64_t at;
-    memcpy(&at, bytes_ + expiry_offset(), 8);
+    memcpy(&at, raw() + expiry_offset(), 8);
     return at;
   }
 
-  uint8_t* value() { return bytes_ + value_offset(); }
-  const uint8_t* value() const { return bytes_ + value_offset(); }
+  uint8_t* value() { return raw() + value_offset(); }
+  const uint8_t* value() const { return raw() + value_offset(); }
   void* pointer() const {
     void* p;
     memcpy(&p, value(), 8);
@@ -80,23 +80,23 @@ class Entry {
   // Writes header and key into a block of BytesFor bytes; the value area is left to the caller.
   void Init(Type type, Encoding encoding, std::string_view key, int64_t expiry_ms, bool external) {
     SetType(type, encoding);
-    bytes_[1] = static_cast<uint8_t>((expiry_ms >= 0 ? kHasExpiry : 0) | (key.size() >= kWideMark ? kWideKey : 0) | (external ? kExternal : 0));
+    raw()[1] = static_cast<uint8_t>((expiry_ms >= 0 ? kHasExpiry : 0) | (key.size() >= kWideMark ? kWideKey : 0) | (external ? kExternal : 0));
     SetAccess(0);
-    bytes_[5] = key.size() >= kWideMark ? kWideMark : static_cast<uint8_t>(key.size());
+    raw()[5] = key.size() >= kWideMark ? kWideMark : static_cast<uint8_t>(key.size());
     if (key.size() >= kWideMark) {
       auto n = static_cast<uint32_t>(key.size());
-      memcpy(bytes_ + kHeaderBytes, &n, 4);
+      memcpy(raw() + kHeaderBytes, &n, 4);
     }
     if (expiry_ms >= 0) WriteExpiry(expiry_ms);
-    memcpy(bytes_ + key_offset(), key.data(), key.size());
+    memcpy(raw() + key_offset(), key.data(), key.size());
   }
   // The entry must have room for an expiry already.
-  void WriteExpiry(int64_t at_ms) { memcpy(bytes_ + expiry_offset(), &at_ms, 8); }
+  void WriteExpiry(int64_t at_ms) { memcpy(raw() + expiry_offset(), &at_ms, 8); }
   // Copies header (but for expiry and external flag) and key from another entry.
   void CopyIdentity(const Entry& from, int64_t expiry_ms) {
-    uint8_t width = from.bytes_[1] & 0x18;
+    uint8_t width = from.raw()[1] & 0x18;
     Init(from.type(), from.encoding(), from.key(), expiry_ms, from.external());
-    bytes_[1] |= width;
+    raw()[1] |= width;
     SetAccess(from.access());
   }
 
@@ -105,10 +105,15 @@ class Entry {
   static constexpr uint8_t kWideKey = 2;
   static constexpr uint8_t kExternal = 4;
   static constexpr uint8_t kWideMark = 255;
-  size_t expiry_offset() const { return kHeaderBytes + (bytes_[1] & kWideKey ? 4 : 0); }
+  size_t expiry_offset() const { return kHeaderBytes + (raw()[1] & kWideKey ? 4 : 0); }
   size_t key_offset() const { return expiry_offset() + (has_expiry() ? 8 : 0); }
 
-  uint8_t bytes_[kHeaderBytes];  // and the rest of the block
+  // The block is longer than any declaration tells, so it is always reached from `this`.
+  uint8_t* raw() { return reinterpret_cast<uint8_t*>(this); }
+  const uint8_t* raw() const { return reinterpret_cast<const uint8_t*>(this); }
+
+  uint8_t type_and_encoding_;
+  uint8_t rest_[];
 };
 
 }  // namespace brim

@@ -71,6 +71,10 @@ class Shard {
   // Replaces the database by an empty one; the old is freed now or in slices later.
   void FlushDatabase(int db, bool lazy);
 
+  // --- closing gaps in the heap's pages: walks over keys and moves blocks out of sparse pages, until the deadline
+  // (MonotonicUs). Does nothing while the gaps are few. True when there is nothing to be done at present.
+  bool Tidy(int64_t deadline_us);
+
   // --- watched keys
   void Watch(int db, std::string_view key, WatchFlag* flag);
   void Unwatch(int db, std::string_view key, WatchFlag* flag);
@@ -118,6 +122,19 @@ class Shard {
   int expire_db_ = 0;
   uint64_t expire_position_ = 0;
   uint32_t evict_db_ = 0;
+  // Where Tidy is: database, position in it, and the big values of that position that are done.
+  struct {
+    bool running = false;
+    int db = 0;
+    uint64_t cursor = 0;
+    void* structure = nullptr;
+    uint64_t structure_cursor = 0;
+    std::vector<void*> structures_done;
+    size_t gaps_left = 0;  // by the last walk
+  } tidy_;
+  bool TidyKeys(Keyspace& keyspace, int64_t deadline_us);
+  bool TidyValue(Entry& entry, int64_t deadline_us);
+  size_t GapBytes() const { return heap_.page_bytes() - heap_.free_page_bytes() - heap_.used_bytes(); }
 };
 
 // Settings that deletions obey; written while every thread is paused.

@@ -230,6 +230,16 @@ void Table::DoubleDirectory() {
   deepest_ = 0;
 }
 
+void Table::MoveSegment(uint64_t index) {
+  uint64_t word = directory()[index];
+  uint8_t* old = SegmentOf(word);
+  if (!heap_->WorthMoving(old)) return;
+  uint8_t* segment = NewSegment(BucketsOf(word));
+  memcpy(segment, old, BucketsOf(word) * kBucketBytes);
+  SetWords(index, DepthOf(word), MakeWord(segment, BucketsOf(word), DepthOf(word)));
+  FreeSegment(old, BucketsOf(word));
+}
+
 void Table::Split(uint64_t index) {
   uint64_t word = directory()[index];
   int old_depth = DepthOf(word);

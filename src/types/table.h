@@ -141,6 +141,15 @@ class Table {
     return prefix >> d ? 0 : prefix << (kMaxDepth - d);
   }
 
+  // One step of a walk that closes gaps in the heap: where it helps to empty a page (Heap::WorthMoving) the segment at
+  // `cursor` moves, then fn(Slot) may move each of its blocks (Slot::SetBlock). Returns the next cursor as Scan does.
+  template <class Fn>
+  uint64_t Tidy(uint64_t cursor, Fn&& fn) {
+    if (count_ == 0) return 0;
+    MoveSegment(depth() == 0 ? 0 : (cursor << (64 - kMaxDepth)) >> (64 - depth()));
+    return Scan(cursor, fn);
+  }
+
   // A random element, about uniformly; the table may not be empty. Expected O(1).
   Slot Random() const;
   // A random bucket (for eviction samples), or null in an empty table.
@@ -243,6 +252,7 @@ class Table {
   static bool Refill(uint8_t* segment, uint32_t buckets, const uint8_t* old, uint32_t old_buckets);
   uint8_t* Rebuild(const uint8_t* old, uint32_t old_buckets, uint32_t* buckets);
   void Grow(uint64_t index);
+  void MoveSegment(uint64_t index);
   void Split(uint64_t index);
   void DoubleDirectory();
   void HalveDirectory();

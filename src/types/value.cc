@@ -94,6 +94,40 @@ void FreeExternal(Heap& heap, Type type, Encoding encoding, void* structure) {
   }
 }
 
+namespace {
+
+// Moves the slot's block when that helps; its content knows no address of its own.
+void MoveBlock(Heap& heap, Table::Slot slot) {
+  void* block = slot.block();
+  if (!heap.WorthMoving(block)) return;
+  size_t bytes = Heap::BlockSize(block);
+  void* moved = heap.Allocate(bytes, MemoryCategory::kData);
+  memcpy(moved, block, bytes);
+  slot.SetBlock(moved);
+  heap.Free(block, bytes, MemoryCategory::kData);
+}
+
+bool TidyTable(Heap& heap, Table& table, uint64_t* cursor, bool move_blocks) {
+  constexpr int kSegments = 8;
+  for (int i = 0; i < kSegments; i++) {
+    *cursor = table.Tidy(*cursor, [&](Table::Slot slot) {
+      if (move_blocks) MoveBlock(heap, slot);
+    });
+    if (*cursor == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool TidyStructure(Heap& heap, Type type, Encoding encoding, void* structure, uint64_t* cursor) {
+  if (type == Type::kHash) return TidyTable(heap, static_cast<HashTable*>(structure)->table, cursor, true);
+  if (type == Type::kSet && encoding == Encoding::kHashtable) {
+    return TidyTable(heap, static_cast<SetTable*>(structure)->table, cursor, true);
+  }
+  return true;
+}
+
 void CopyValue(const Value& src, Value& dst) {
   switch (src.type()) {
     case Type::kList: CopyList(src, dst); return;

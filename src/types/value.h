@@ -89,6 +89,9 @@ size_t FreeEffort(Type type, Encoding encoding, void* structure);
 bool FreeSome(Heap& heap, Detached* detached, size_t budget);
 // Frees the whole structure at once.
 void FreeExternal(Heap& heap, Type type, Encoding encoding, void* structure);
+// One slice of moving an external structure's blocks out of pages with gaps (Heap::WorthMoving): from *cursor on (0 to
+// begin), some hundred elements. Returns true at the end.
+bool TidyStructure(Heap& heap, Type type, Encoding encoding, void* structure, uint64_t* cursor);
 // Copies src's value into dst (a new, empty value of the same type), byte for byte the same encoding. O(n).
 void CopyValue(const Value& src, Value& dst);
 
