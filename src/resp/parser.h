@@ -51,6 +51,7 @@ class RequestParser {
     size_t size;
   };
 
+  bool ParseWhole(std::string_view data, bool authenticated, std::vector<std::string_view>* args, size_t* end);
   Step ParseArray(std::string_view data, bool authenticated, std::vector<std::string_view>* args, size_t* end);
   Step ParseInline(std::string_view data, std::vector<std::string_view>* args, size_t* end);
   Step SplitInline(std::string_view line, std::vector<std::string_view>* args);

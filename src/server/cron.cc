@@ -51,7 +51,7 @@ void Worker::FreeSomeGarbage() {
   });
 }
 
-// At most a tenth of the time.
+// At most a quarter of the time.
 void Worker::TidySome() {
   int64_t start = MonotonicUs();
   if (start < next_tidy_us_) return;
@@ -64,7 +64,7 @@ void Worker::TidySome() {
     shard.lock().unlock();
   });
   int64_t end = MonotonicUs();
-  next_tidy_us_ = end + 9 * (end - start);
+  next_tidy_us_ = end + 3 * (end - start);
 }
 
 // Idle clients are closed after `timeout`, soft output limits are looked at; a slice of the connections at a time.

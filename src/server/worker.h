@@ -82,6 +82,7 @@ class Worker {
   static constexpr size_t kReadBytes = 64 << 10;
   std::unique_ptr<char[]> read_buffer;
   int64_t now_ms = 0;  // refreshed once a turn
+  uint64_t ticks = 0;  // time-stamp counter when the last command ended
 
   // Connections that CLIENT PAUSE holds back.
   std::vector<uint64_t> paused_connections;
