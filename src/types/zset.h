@@ -87,15 +87,15 @@ ZsetRanks ZsetRanksOf(const Value& value, const ZsetScoreRange& range);
 // from the last) to where the first outside follows.
 ZsetRanks ZsetRanksOf(const Value& value, const ZsetLexRange& range, bool backward);
 
-// Calls fn(std::string_view member, double score) -> bool for the ranks, rising or (`backward`) falling, until it answers
-// false. fn may not change the set, and the text ends with the call. `ranks.end` is at most the length.
-// O(log n + ranks), or O(n) in a listpack.
+// Calls fn(std::string_view member, double score) -> bool for the ranks, rising or (`backward`) falling, until it
+// answers false. fn may not change the set, and the text ends with the call. Ranks past the end are left out. O(log n +
+// ranks), or O(n) in a listpack.
 template <class Fn>
 void ZsetForRanks(const Value& value, ZsetRanks ranks, bool backward, Fn&& fn);
 // As ZsetForRanks, for all members in whatever order is fastest.
 template <class Fn>
 void ZsetForEach(const Value& value, Fn&& fn);
-// Removes the members of these ranks; `ranks.end` is at most the length. O(log n + ranks), or O(n) in a listpack.
+// Removes the members of these ranks; those past the end are left out. O(log n + ranks), or O(n) in a listpack.
 void ZsetRemoveRanks(Value& value, ZsetRanks ranks);
 
 // One step of a scan that survives changes between the steps: the members at `cursor` (0 to begin); the next cursor, 0
@@ -127,7 +127,6 @@ bool ZsetTidy(Heap& heap, Zset* zset, uint64_t* cursor);
 // --- for the templates
 using ZsetVisitor = bool (*)(void* fn, std::string_view member, double score);
 void VisitZsetRanks(const Value& value, ZsetRanks ranks, bool backward, ZsetVisitor visit, void* fn);
-void VisitZset(const Value& value, ZsetVisitor visit, void* fn);
 uint64_t VisitZsetFrom(const Value& value, uint64_t cursor, ZsetVisitor visit, void* fn);
 void VisitZsetSample(const Value& value, size_t count, bool distinct, ZsetVisitor visit, void* fn);
 template <class Fn>
@@ -141,7 +140,7 @@ void ZsetForRanks(const Value& value, ZsetRanks ranks, bool backward, Fn&& fn) {
 }
 template <class Fn>
 void ZsetForEach(const Value& value, Fn&& fn) {
-  VisitZset(value, CallZsetVisitor<std::remove_reference_t<Fn>>, &fn);
+  VisitZsetRanks(value, {0, SIZE_MAX}, false, CallZsetVisitor<std::remove_reference_t<Fn>>, &fn);
 }
 template <class Fn>
 uint64_t ZsetScan(const Value& value, uint64_t cursor, Fn&& fn) {
