@@ -33,6 +33,8 @@ class Loop {
   // Waits up to timeout_ms (0: not at all, -1: for ever) and runs the handlers of what is ready; mail is run by the
   // caller (TakeMail). Returns the number of ready descriptors. `before` is called after the wait, before the handlers.
   int RunOnce(int timeout_ms, const std::function<void()>& before);
+  // Events of the turn that is running.
+  int ready_count() const { return ready_; }
   // A handler that goes away while others of the same wait are still to be called.
   void Forget(EventHandler* handler);
 

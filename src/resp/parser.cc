@@ -1,5 +1,6 @@
 #include "resp/parser.h"
 
+#include <algorithm>
 #include <climits>
 #include <cstring>
 
@@ -88,6 +89,20 @@ inline bool RequestParser::ParseWhole(std::string_view data, bool authenticated,
   }
   *end = static_cast<size_t>(p - data.data());
   return true;
+}
+
+size_t RequestParser::Peek(std::string_view data, std::string_view* args, size_t max) {
+  const char* p = data.data();
+  const char* stop = p + data.size();
+  size_t count;
+  if (p == stop || *p != '*' || !ReadShortLength(&p, stop, &count)) return 0;
+  for (size_t i = 0; i < count && i < max; i++) {
+    size_t size;
+    if (p >= stop || *p != '$' || !ReadShortLength(&p, stop, &size) || static_cast<size_t>(stop - p) < size + 2) return 0;
+    args[i] = {p, size};
+    p += size + 2;
+  }
+  return std::min(count, max);
 }
 
 // Keeps what is known of an unfinished command; its arguments as offsets, since the bytes may move.

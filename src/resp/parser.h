@@ -31,6 +31,9 @@ class RequestParser {
   // them. What has not `authenticated` may send only small requests. O(bytes not seen before).
   ParseStatus Parse(std::string_view data, size_t max_commands, bool authenticated, std::vector<std::string_view>* args,
                     std::vector<ParsedCommand>* commands);
+  // The first arguments, at most `max`, of the command that `data` begins with, if it is an array in short form; else 0.
+  // Changes nothing.
+  static size_t Peek(std::string_view data, std::string_view* args, size_t max);
   // Bytes of complete commands in the last call's data.
   size_t consumed() const { return consumed_; }
   // "Protocol error: ...", after kError.

@@ -22,6 +22,7 @@ namespace brim {
 namespace {
 
 constexpr size_t kCommandsABatch = 64;
+constexpr size_t kLittleBytes = 1024;
 constexpr size_t kFlushBytes = 256 << 10;  // replies of one pipeline are sent in pieces of about this size
 constexpr size_t kInputStep = 16 << 10;
 
@@ -90,8 +91,8 @@ void Connection::OnEvents(uint32_t events) {
 
 void Connection::ReadSome() {
   bool own = !input_.empty();
-  char* into = worker->read_buffer.get();
-  size_t room = Worker::kReadBytes;
+  char* into = worker->ReadSpace();
+  size_t room = worker->read_room();
   if (own) {
     size_t wanted = parser_.bytes_wanted();
     size_t have = input_.text().size();
@@ -114,10 +115,14 @@ void Connection::ReadSome() {
   } else if (parked()) {
     input_.Append({into, bytes});
   } else {
+    // Several clients with little each: all are read before the first is served, so that their keys can be prefetched.
     std::string_view data{into, bytes};
-    size_t done = Process(data);
-    if (!close_soon && done < bytes) SaveRest(data.substr(done));
-    Flush();
+    if (bytes <= kLittleBytes && worker->loop().ready_count() > 1) {
+      worker->ServeLater(this, data);
+    } else {
+      Serve(data);
+    }
+    return;
   }
   if (input_.text().size() > static_cast<size_t>(server.config().client_query_buffer_limit)) {
     LogWarning("Closing client that reached max query buffer length: " + DescribeConnection(*this));
@@ -130,6 +135,13 @@ void Connection::SaveRest(std::string_view rest) {
   size_t wanted = parser_.bytes_wanted();
   if (wanted > rest.size()) input_.Reserve(std::min<size_t>(wanted, 1 << 30));
   input_.Append(rest);
+}
+
+void Connection::Serve(std::string_view data) {
+  if (close_soon) return;
+  size_t done = Process(data);
+  if (!close_soon && done < data.size()) SaveRest(data.substr(done));
+  Flush();
 }
 
 void Connection::ResumeInput() {

@@ -51,6 +51,8 @@ class Connection final : public EventHandler {
   ~Connection() override;
 
   void OnEvents(uint32_t events) override;
+  // Executes what was just read and sends the replies; what is not complete goes to the input buffer.
+  void Serve(std::string_view data);
   // Executes what the input buffer holds (after blocking or a pause).
   void ResumeInput();
   // Sends what is pending; what the socket does not take waits for EPOLLOUT. May mark the connection for closing.

@@ -19,6 +19,8 @@ namespace brim {
 
 namespace {
 
+constexpr size_t kPeekArgs = 2;
+
 uint64_t AllShards() { return shards.count() == 64 ? ~uint64_t{0} : (uint64_t{1} << shards.count()) - 1; }
 
 void LockShards(uint64_t mask) {
@@ -74,6 +76,18 @@ void Dispatcher::MakePlans(Connection& connection, Plan* plans, size_t count) {
   for (size_t i = 0; i < count; i++) {
     if (plans[i].hashed) shards.Of(plans[i].hash).db(connection.db).table().PrefetchBlock(plans[i].hash);
   }
+}
+
+void Dispatcher::PrefetchFirst(Connection& connection, std::string_view data, const Table** table, uint64_t* hash) {
+  std::string_view args[kPeekArgs];
+  size_t count = RequestParser::Peek(data, args, kPeekArgs);
+  if (count < 2) return;
+  const Command* container;
+  const Command* command = registry.Resolve({args, count}, &container);
+  if (command == nullptr || !command->one_key || command->first_key != 1) return;
+  *hash = HashBytes(args[1]);
+  *table = &shards.Of(*hash).db(connection.db).table();
+  (*table)->PrefetchBucket(*hash);
 }
 
 size_t Dispatcher::RunBatch(Connection& connection) {

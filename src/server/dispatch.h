@@ -10,6 +10,7 @@
 namespace brim {
 
 class Connection;
+class Table;
 class ServerContext;
 class Worker;
 
@@ -18,6 +19,9 @@ class Dispatcher {
   // Executes the worker's parsed commands for the connection, replies going to worker.scratch. Returns how many are
   // done with: fewer than parsed when the connection blocked, was parked or is to be closed.
   static size_t RunBatch(Connection& connection);
+  // Fetches the line of the bucket of the first command's key. *table stays as it is when that is not a command of one
+  // key in few bytes.
+  static void PrefetchFirst(Connection& connection, std::string_view data, const Table** table, uint64_t* hash);
   // A malformed request: the error, then the end of the connection.
   static void ProtocolError(Connection& connection, std::string_view text);
   // Runs a command's handler for EXEC (locks held, figures counted).

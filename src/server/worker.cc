@@ -6,13 +6,14 @@
 
 #include "base/monotonic.h"
 #include "server/blocking.h"
+#include "server/dispatch.h"
 #include "server/pause.h"
 #include "server/server.h"
 #include "store/access.h"
 
 namespace brim {
 
-Worker::Worker(int index) : context(this), read_buffer(std::make_unique_for_overwrite<char[]>(kReadBytes)), index_(index) {
+Worker::Worker(int index) : context(this), read_buffer_(std::make_unique_for_overwrite<char[]>(kReadBytes)), index_(index) {
   figures.commands_by_id.resize(registry.all().size());
   context.Attach(&scratch, &keyspace_figures);
   now_ms = WallUs() / 1000;
@@ -38,6 +39,23 @@ void Worker::Adopt(int fd, bool is_unix) {
 Connection* Worker::FindConnection(uint64_t id) {
   auto it = connections_.find(id);
   return it == connections_.end() ? nullptr : it->second.get();
+}
+
+void Worker::ServeLater(Connection* connection, std::string_view data) {
+  Read read{connection, data, nullptr, 0};
+  Dispatcher::PrefetchFirst(*connection, data, &read.table, &read.hash);
+  reads_.push_back(read);
+  read_used_ += data.size();
+  if (reads_.size() >= kReadsMax || read_room() < kReadRoomMin) ServeReads();
+}
+
+void Worker::ServeReads() {
+  for (const Read& read : reads_) {
+    if (read.table != nullptr) read.table->PrefetchBlock(read.hash);
+  }
+  for (const Read& read : reads_) read.connection->Serve(read.data);
+  reads_.clear();
+  read_used_ = 0;
 }
 
 void Worker::CloseMarked() {
@@ -98,6 +116,7 @@ void Worker::Run() {
     int wait = WaitMs();
     thread_pause.Leave(index_);
     loop_.RunOnce(wait, begin_turn);
+    ServeReads();
     loop_.RunMail();
     RunDeadlines();
     if (now_ms >= next_cron_ms_ || work_left_ || tidy_left_) Cron();

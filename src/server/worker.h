@@ -79,8 +79,11 @@ class Worker {
   std::vector<ParsedCommand> parsed;
   std::vector<KeyPosition> key_positions;
   OutputBuffer scratch;  // replies of the connection being served
-  static constexpr size_t kReadBytes = 64 << 10;
-  std::unique_ptr<char[]> read_buffer;
+  // Where a connection reads into: behind what others have read in this turn and not been served for.
+  char* ReadSpace() { return read_buffer_.get() + read_used_; }
+  size_t read_room() const { return kReadBytes - read_used_; }
+  // The connection is served at the end of the turn, or as soon as the room gets short; its key is prefetched meanwhile.
+  void ServeLater(Connection* connection, std::string_view data);
   int64_t now_ms = 0;  // refreshed once a turn
   uint64_t ticks = 0;  // time-stamp counter when the last command ended
 
@@ -94,6 +97,7 @@ class Worker {
  private:
   void RefreshClock();
   void CloseMarked();
+  void ServeReads();
   void RunDeadlines();
   int WaitMs() const;
   void ExpireSome();
@@ -105,6 +109,18 @@ class Worker {
   Loop loop_;
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
   std::vector<uint64_t> closing_;
+  struct Read {
+    Connection* connection;
+    std::string_view data;
+    const Table* table;  // null: no key to prefetch
+    uint64_t hash;
+  };
+  std::vector<Read> reads_;
+  static constexpr size_t kReadBytes = 64 << 10;
+  static constexpr size_t kReadRoomMin = 16 << 10;
+  static constexpr size_t kReadsMax = 64;
+  std::unique_ptr<char[]> read_buffer_;
+  size_t read_used_ = 0;
   std::multimap<int64_t, uint64_t> deadlines_;
   int64_t next_cron_ms_ = 0;
   int64_t next_second_ms_ = 0;
