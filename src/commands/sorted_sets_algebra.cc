@@ -14,7 +14,6 @@ namespace brim {
 namespace {
 
 enum class Operation : uint8_t { kUnion, kInter, kDiff, kCard };  // kCard: ZINTERCARD
-enum class Aggregate : uint8_t { kSum, kMin, kMax };
 
 struct Source {
   KeyRef ref;  // empty: an absent key
@@ -40,27 +39,22 @@ struct Source {
   }
 };
 
+using Combine = double (*)(double, double);
+double Lower(double a, double b) { return b < a ? b : a; }
+double Higher(double a, double b) { return b > a ? b : a; }
+double Sum(double a, double b) {
+  double sum = a + b;
+  return std::isnan(sum) ? 0 : sum;  // of both infinities
+}
+
 struct Query {
   explicit Query(Operation wanted) : operation(wanted) {}
   Operation operation;
   std::vector<Source> sources;
-  Aggregate aggregate = Aggregate::kSum;
+  Combine combine = Sum;
   bool with_scores = false;
   int64_t limit = 0;  // ZINTERCARD; 0: none
 };
-
-double Combine(Aggregate aggregate, double a, double b) {
-  switch (aggregate) {
-    case Aggregate::kMin:
-      return b < a ? b : a;
-    case Aggregate::kMax:
-      return b > a ? b : a;
-    case Aggregate::kSum:
-      break;
-  }
-  double sum = a + b;
-  return std::isnan(sum) ? 0 : sum;  // of both infinities
-}
 
 double Weighted(const Source& source, double score) {
   double product = source.weight * score;
@@ -104,11 +98,11 @@ bool ReadWeights(Context& context, size_t first, Query* query) {
 
 bool ReadAggregate(Context& context, size_t i, Query* query) {
   if (ArgIs(context, i, "SUM")) {
-    query->aggregate = Aggregate::kSum;
+    query->combine = Sum;
   } else if (ArgIs(context, i, "MIN")) {
-    query->aggregate = Aggregate::kMin;
+    query->combine = Lower;
   } else if (ArgIs(context, i, "MAX")) {
-    query->aggregate = Aggregate::kMax;
+    query->combine = Higher;
   } else {
     context.reply().Error(errors::kSyntax);
     return false;
@@ -151,12 +145,8 @@ void SortBySize(Query& query) {
 
 void Unite(const Query& query, ZsetResult& result) {
   for (const Source& source : query.sources) {
-    bool first = ZsetLength(result) == 0;
     source.ForEach([&](std::string_view member, double score) {
-      score = Weighted(source, score);
-      double before;
-      if (!first && ZsetScore(result, member, &before)) score = Combine(query.aggregate, before, score);
-      ZsetSet(result, member, score);
+      ZsetCombine(result, member, Weighted(source, score), query.combine);
       return true;
     });
   }
@@ -171,8 +161,8 @@ void Intersect(const Query& query, Fn&& fn) {
     for (size_t i = 1; i < query.sources.size(); i++) {
       const Source& source = query.sources[i];
       if (!source.Find(member, &score)) return true;
-      // Not Weighted: what is no number is left to Combine, as redis-server does.
-      sum = Combine(query.aggregate, sum, source.weight * score);
+      // Not Weighted: what is no number is left to `combine`, as redis-server does.
+      sum = query.combine(sum, source.weight * score);
     }
     return fn(member, sum);
   });

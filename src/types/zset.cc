@@ -1,5 +1,7 @@
 #include "types/zset.h"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <new>
 
@@ -96,6 +98,8 @@ ZsetAddResult AddToTree(Value& value, std::string_view member, double score, con
   return outcome;
 }
 
+bool SameBits(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
+
 bool FitsPack(const Value& value, std::string_view member) {
   return ZsetLength(value) < encoding_limits.zset_max_listpack_entries &&
          member.size() <= encoding_limits.zset_max_listpack_value && value.size() + member.size() < listpack::kBytesMax;
@@ -151,6 +155,31 @@ ZsetAddResult ZsetAdd(Value& value, std::string_view member, double score, const
   }
   *result = score;
   return outcome;
+}
+
+void ZsetCombine(Value& value, std::string_view member, double score, double (*combine)(double, double)) {
+  if (value.external()) {
+    auto& zset = *value.As<Zset>();
+    uint64_t hash = HashBytes(member);
+    Table::Slot slot = FindMember(zset, hash, member);
+    if (!slot) {
+      InsertMember(value.heap(), zset, hash, member, score);
+      return;
+    }
+    double old_score = slot.As<ZsetMember>()->score();
+    score = combine(old_score, score);
+    if (!SameBits(score, old_score)) ChangeScore(value.heap(), zset, slot, score);
+    return;
+  }
+  const uint8_t* lp = BytesOf(value);
+  size_t at = zset_pack::Find(lp, member);
+  if (at == listpack::kEnd) {
+    ZsetSet(value, member, score);
+    return;
+  }
+  double old_score = zset_pack::ScoreOf(lp, at);
+  score = combine(old_score, score);
+  if (!SameBits(score, old_score)) zset_pack::Change(value, at, member, score);
 }
 
 bool ZsetRemove(Value& value, std::string_view member) {

@@ -56,6 +56,9 @@ inline void ZsetSet(Value& value, std::string_view member, double score) {
   double result;
   ZsetAdd(value, member, score, ZsetAddRules(), &result);
 }
+// Adds the member, or gives the one that is there the score combine(its score, score), even where that only differs in
+// the sign of a zero. As ZsetAdd otherwise.
+void ZsetCombine(Value& value, std::string_view member, double score, double (*combine)(double, double));
 // True when the member was there. The caller deletes the key once the set is empty.
 bool ZsetRemove(Value& value, std::string_view member);
 

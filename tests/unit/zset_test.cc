@@ -172,6 +172,24 @@ TEST_F(ZsetTest, FollowsTheRules) {
   }
 }
 
+TEST_F(ZsetTest, CombinesScores) {
+  auto sum = [](double a, double b) { return a + b; };
+  for (int round = 0; round < 2; round++) {
+    double score = 0;
+    ZsetSet(value, "a", -0.0);
+    ZsetCombine(value, "a", 0, sum);
+    ASSERT_TRUE(ZsetScore(value, "a", &score));
+    EXPECT_FALSE(std::signbit(score));
+    ZsetCombine(value, "a", 7, sum);
+    ZsetCombine(value, "new", 2, sum);
+    ZsetCombine(value, "a", 0.5, sum);
+    EXPECT_EQ(Read(value, {0, 9}, false), (Pairs{{2, "new"}, {7.5, "a"}}));
+    ZsetRemove(value, "a");
+    ZsetRemove(value, "new");
+    ZsetConvertToTree(value);
+  }
+}
+
 TEST_F(ZsetTest, AgreesWithAModel) {
   for (int round = 0; round < 4; round++) {
     size_t pool = round % 2 == 0 ? 60 : 3000;
