@@ -96,6 +96,8 @@ void NotifySupervisor(const std::string& supervised) {
   close(fd);
 }
 
+int ProcessId() { return static_cast<int>(getpid()); }
+
 std::string RandomHexId() {
   std::string id;
   for (int i = 0; i < 40; i++) id += "0123456789abcdef"[RandomBelow(16)];

@@ -21,6 +21,8 @@ void NotifySupervisor(const std::string& supervised);
 // True when the setting, or with "auto" the environment, says that a supervisor watches (it then needs no daemon).
 bool IsSupervised(const std::string& supervised);
 
+int ProcessId();
+
 // 40 random hexadecimal digits, as run_id.
 std::string RandomHexId();
 

@@ -1,0 +1,93 @@
+#include "base/quoting.h"
+
+#include <cstdio>
+
+#include "base/ascii.h"
+
+namespace brim {
+
+namespace {
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c = LowerChar(c);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char Unescape(char c) {
+  switch (c) {
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'b': return '\b';
+    case 'a': return '\a';
+    default: return c;
+  }
+}
+
+// Reads what the quote at line[*at] opens; *at goes behind the closing one. False when there is none.
+bool ReadQuoted(std::string_view line, size_t* at, std::string* word) {
+  char quote = line[*at];
+  size_t i = *at + 1;
+  for (; i < line.size() && line[i] != quote; i++) {
+    char c = line[i];
+    if (c != '\\' || i + 1 == line.size() || (quote == '\'' && line[i + 1] != '\'')) {
+      *word += c;
+    } else if (quote == '"' && i + 3 < line.size() && line[i + 1] == 'x' && HexDigit(line[i + 2]) >= 0 &&
+               HexDigit(line[i + 3]) >= 0) {
+      *word += static_cast<char>(HexDigit(line[i + 2]) * 16 + HexDigit(line[i + 3]));
+      i += 3;
+    } else {
+      i++;
+      *word += quote == '"' ? Unescape(line[i]) : line[i];
+    }
+  }
+  *at = i + 1;
+  return i < line.size();
+}
+
+}  // namespace
+
+bool SplitWords(std::string_view line, std::vector<std::string>* words) {
+  size_t i = 0;
+  while (true) {
+    while (i < line.size() && IsBlank(line[i])) i++;
+    if (i == line.size()) return true;
+    std::string word;
+    while (i < line.size() && !IsBlank(line[i])) {
+      if (line[i] != '"' && line[i] != '\'') {
+        word += line[i++];
+        continue;
+      }
+      if (!ReadQuoted(line, &i, &word)) return false;
+      if (i < line.size() && !IsBlank(line[i])) return false;
+    }
+    words->push_back(std::move(word));
+  }
+}
+
+std::string QuoteWord(std::string_view text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    switch (c) {
+      case '\\':
+      case '"': quoted += '\\'; quoted += c; break;
+      case '\n': quoted += "\\n"; break;
+      case '\r': quoted += "\\r"; break;
+      case '\t': quoted += "\\t"; break;
+      case '\a': quoted += "\\a"; break;
+      case '\b': quoted += "\\b"; break;
+      default:
+        if (c >= 32 && c < 127) {
+          quoted += c;
+        } else {
+          char escape[8];
+          snprintf(escape, sizeof(escape), "\\x%02x", static_cast<unsigned char>(c));
+          quoted += escape;
+        }
+    }
+  }
+  return quoted + "\"";
+}
+
+}  // namespace brim

@@ -1,0 +1,15 @@
+#pragma once
+// Lines of words as in redis.conf: blanks part them, "..." with escapes (\n \r \t \b \a \xHH), '...' with \' only.
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace brim {
+
+// The line's words into *words. False when quotes are not balanced, or something follows a closing quote.
+bool SplitWords(std::string_view line, std::vector<std::string>* words);
+
+// The text in double quotes, such that SplitWords gives it back.
+std::string QuoteWord(std::string_view text);
+
+}  // namespace brim

@@ -1,0 +1,110 @@
+// Server::ApplyConfig: settings that act elsewhere are put where they act.
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "memory/account.h"
+#include "resp/parser.h"
+#include "server/admission.h"
+#include "server/log.h"
+#include "server/server.h"
+#include "store/notify.h"
+#include "store/shard.h"
+#include "types/limits.h"
+
+namespace brim {
+
+namespace {
+
+constexpr uint64_t kReservedFds = 32;
+
+LogLevel LevelOf(const std::string& name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "verbose") return LogLevel::kVerbose;
+  return name == "warning" ? LogLevel::kWarning : LogLevel::kNotice;
+}
+
+void ApplyLimits(const Config& config) {
+  encoding_limits.hash_max_listpack_entries = static_cast<size_t>(config.hash_max_listpack_entries);
+  encoding_limits.hash_max_listpack_value = static_cast<size_t>(config.hash_max_listpack_value);
+  encoding_limits.set_max_intset_entries = static_cast<size_t>(config.set_max_intset_entries);
+  encoding_limits.set_max_listpack_entries = static_cast<size_t>(config.set_max_listpack_entries);
+  encoding_limits.set_max_listpack_value = static_cast<size_t>(config.set_max_listpack_value);
+  encoding_limits.zset_max_listpack_entries = static_cast<size_t>(config.zset_max_listpack_entries);
+  encoding_limits.zset_max_listpack_value = static_cast<size_t>(config.zset_max_listpack_value);
+  encoding_limits.list_max_listpack_size = config.list_max_listpack_size;
+  encoding_limits.list_compress_depth = config.list_compress_depth;
+  encoding_limits.max_bulk_bytes = config.proto_max_bulk_len;
+  parser_max_bulk_bytes = config.proto_max_bulk_len;
+}
+
+void ApplyMemory(const Config& config) {
+  eviction.policy = config.maxmemory_policy;
+  eviction.samples = config.maxmemory_samples;
+  eviction.lfu_log_factor = config.lfu_log_factor;
+  eviction.lfu_decay_minutes = config.lfu_decay_time;
+  lazyfree.eviction = config.lazyfree_lazy_eviction;
+  lazyfree.expire = config.lazyfree_lazy_expire;
+  lazyfree.server_del = config.lazyfree_lazy_server_del;
+  lazyfree.user_del = config.lazyfree_lazy_user_del;
+  lazyfree.user_flush = config.lazyfree_lazy_user_flush;
+  Admission::Configure(config.maxmemory, config.maxmemory_eviction_tenacity);
+}
+
+// Raises the limit of open files for `clients` and some more. Returns how many clients it lets in.
+int64_t RaiseFileLimit(int64_t clients) {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return clients;
+  auto wanted = static_cast<uint64_t>(clients) + kReservedFds;
+  if (limit.rlim_cur >= wanted) return clients;
+  rlimit raised = {wanted, std::max<rlim_t>(limit.rlim_max, wanted)};
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return clients;
+  raised = {limit.rlim_max, limit.rlim_max};
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) limit.rlim_cur = limit.rlim_max;
+  return limit.rlim_cur > kReservedFds ? static_cast<int64_t>(limit.rlim_cur - kReservedFds) : 1;
+}
+
+// What CONFIG SET can refuse only once it tries.
+bool TryApply(const Config& before, std::string* culprit, std::string* error) {
+  const Config& now = server.config();
+  if (now.maxclients > before.maxclients && RaiseFileLimit(now.maxclients) < now.maxclients) {
+    *culprit = "maxclients";
+    *error = "The operating system is not able to handle the specified number of clients";
+    return false;
+  }
+  if (now.maxmemory != before.maxmemory && now.maxmemory != 0 && UsedMemory() > now.maxmemory) {
+    LogWarning("WARNING: the new maxmemory value set via CONFIG SET (" + std::to_string(now.maxmemory) +
+               ") is smaller than the current memory usage (" + std::to_string(UsedMemory()) +
+               "). This will result in key eviction and/or the inability to accept new write commands depending on the "
+               "maxmemory-policy.");
+  }
+  return true;
+}
+
+}  // namespace
+
+void Server::ApplyConfig() {
+  const Config& config = store_.values();
+  ApplyLimits(config);
+  ApplyMemory(config);
+  notify_classes = config.notify_keyspace_events;
+  SetLog(LevelOf(config.loglevel), config.logfile);
+}
+
+void Server::RegisterConfigHooks() {
+  store_.SetApplyHook(TryApply);
+  if (config().syslog_enabled) SetSyslog(true, config().syslog_ident);
+  int64_t possible = RaiseFileLimit(config().maxclients);
+  if (possible >= config().maxclients) return;
+  LogWarning("You requested maxclients of " + std::to_string(config().maxclients) + " requiring at least " +
+             std::to_string(config().maxclients + static_cast<int64_t>(kReservedFds)) + " max file descriptors.");
+  LogWarning("Server can't set maximum open files to " +
+             std::to_string(config().maxclients + static_cast<int64_t>(kReservedFds)) + " because of OS error.");
+  LogWarning("Current maximum open files is " + std::to_string(possible + static_cast<int64_t>(kReservedFds)) +
+             ". maxclients has been reduced to " + std::to_string(possible) +
+             " to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.");
+  std::string error;
+  store_.Set({{"maxclients", std::to_string(possible)}}, &error);
+}
+
+}  // namespace brim

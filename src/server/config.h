@@ -1,0 +1,128 @@
+#pragma once
+// The configuration: typed values for the server, and the store behind CONFIG GET, SET and REWRITE and redis.conf.
+// Every directive of Redis 7.0 is a row of the table (config_table.h).
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "store/access.h"
+
+namespace brim {
+
+enum class ProtectedAction { kNo, kYes, kLocal };
+
+struct ClientLimit {
+  int64_t hard_bytes;
+  int64_t soft_bytes;
+  int64_t soft_seconds;
+};
+
+// Values that act somewhere. Read without a lock; changed while every thread is paused.
+struct Config {
+  // network
+  std::vector<std::string> bind;
+  int port = 0;
+  std::string unixsocket;
+  int unixsocketperm = 0;
+  int tcp_backlog = 0;
+  int tcp_keepalive = 0;
+  int timeout = 0;
+  int64_t maxclients = 0;
+  bool protected_mode = true;
+  int threads = 0;
+  // process
+  bool daemonize = false;
+  std::string pidfile;
+  std::string supervised;
+  std::string logfile;
+  std::string loglevel;
+  bool syslog_enabled = false;
+  std::string syslog_ident;
+  std::string dir;
+  int hz = 0;
+  // security
+  std::string requirepass;
+  ProtectedAction enable_debug_command = ProtectedAction::kNo;
+  ProtectedAction enable_module_command = ProtectedAction::kNo;
+  bool enable_protected_configs = false;
+  std::vector<std::pair<std::string, std::string>> rename_commands;
+  // memory
+  int64_t maxmemory = 0;
+  EvictionPolicy maxmemory_policy = EvictionPolicy::kNoEviction;
+  int maxmemory_samples = 0;
+  int maxmemory_eviction_tenacity = 0;
+  int lfu_log_factor = 0;
+  int lfu_decay_time = 0;
+  bool lazyfree_lazy_eviction = false;
+  bool lazyfree_lazy_expire = false;
+  bool lazyfree_lazy_server_del = false;
+  bool lazyfree_lazy_user_del = false;
+  bool lazyfree_lazy_user_flush = false;
+  int active_expire_effort = 0;
+  // data
+  int databases = 0;
+  int64_t hash_max_listpack_entries = 0;
+  int64_t hash_max_listpack_value = 0;
+  int64_t list_max_listpack_size = 0;
+  int64_t list_compress_depth = 0;
+  int64_t set_max_intset_entries = 0;
+  int64_t set_max_listpack_entries = 0;
+  int64_t set_max_listpack_value = 0;
+  int64_t zset_max_listpack_entries = 0;
+  int64_t zset_max_listpack_value = 0;
+  int64_t proto_max_bulk_len = 0;
+  uint32_t notify_keyspace_events = 0;
+  // clients
+  int64_t client_query_buffer_limit = 0;
+  ClientLimit client_output_buffer_limit[3] = {};  // normal, replica, pubsub
+  int64_t repl_backlog_size = 0;
+};
+
+class ConfigStore {
+ public:
+  // Every setting at its default.
+  ConfigStore();
+
+  const Config& values() const { return values_; }
+
+  // As the program's arguments: [file] [-] [--directive value ...]. The file's directives first, then standard input's (if
+  // "-" is given), then the arguments'. False with a text for stderr in *message.
+  bool LoadArguments(int argc, char** argv, std::string* message);
+  // Directives, a line each; `name` is for messages. `include` is followed.
+  bool LoadText(const std::string& text, std::string* message);
+  bool LoadFile(const std::string& path, std::string* message);
+  // The file given at start, absolute; empty: none.
+  const std::string& file() const { return file_; }
+  // Lines to be logged once the log is open (old names that guides print and the like).
+  const std::vector<std::string>& notes() const { return notes_; }
+
+  // --- CONFIG; every thread paused
+  // Name and value of each setting that matches one of the patterns (or is named by it), each once.
+  std::vector<std::pair<std::string, std::string>> Get(const std::vector<std::string>& patterns) const;
+  // All or nothing. False with the error reply's text.
+  bool Set(const std::vector<std::pair<std::string, std::string>>& settings, std::string* error);
+  // Writes changed settings into the file, whose comments and order stay. False with the reason.
+  bool Rewrite(std::string* error);
+  // Called by Set when all values are in place; a false answer (with the text and the setting that is to blame) puts the
+  // old ones back.
+  using ApplyFn = bool (*)(const Config& before, std::string* culprit, std::string* error);
+  void SetApplyHook(ApplyFn apply) { apply_ = apply; }
+
+ private:
+  friend class ConfigRewriter;
+  bool LoadLine(const std::string& line, std::string* reason);
+  bool Directive(const std::vector<std::string>& words, std::string* reason);
+  bool FileOnlyDirective(const std::vector<std::string>& words, bool* known, std::string* reason);
+  bool Assign(size_t row, const std::string& text, std::string* reason);
+
+  Config values_;
+  std::vector<std::string> texts_;  // by row, as CONFIG GET prints them
+  std::string file_;
+  std::vector<std::string> notes_;
+  bool save_seen_ = false;  // a file's first `save` replaces the defaults
+  int include_depth_ = 0;
+  ApplyFn apply_ = nullptr;
+};
+
+}  // namespace brim

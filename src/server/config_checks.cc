@@ -1,0 +1,265 @@
+#include "server/config_checks.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "base/ascii.h"
+#include "base/numbers.h"
+#include "base/quoting.h"
+#include "server/config_table.h"
+#include "server/memory_policy.h"
+#include "store/notify.h"
+
+namespace brim {
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+Words WordsOf(const std::string& text) {
+  Words words;
+  SplitWords(text, &words);
+  return words;
+}
+
+bool Refuse(std::string* reason, const char* text) {
+  *reason = text;
+  return false;
+}
+
+bool ReadInt(const std::string& word, int64_t* value) { return ParseInt64(word, value); }
+
+ProtectedAction ActionOf(const std::string& text) {
+  return text == "yes" ? ProtectedAction::kYes : text == "local" ? ProtectedAction::kLocal : ProtectedAction::kNo;
+}
+
+struct NotifyLetter {
+  char letter;
+  uint32_t classes;
+};
+// In the order in which CONFIG GET prints them.
+constexpr NotifyLetter kNotifyLetters[] = {
+    {'g', kNotifyGeneric}, {'$', kNotifyString},  {'l', kNotifyList},    {'s', kNotifySet},
+    {'h', kNotifyHash},    {'z', kNotifyZset},    {'x', kNotifyExpired}, {'e', kNotifyEvicted},
+    {'t', kNotifyStream},  {'d', kNotifyModule},  {'n', kNotifyNew},     {'K', kNotifyKeyspace},
+    {'E', kNotifyKeyevent}, {'m', kNotifyKeyMiss},
+};
+constexpr uint32_t kNotifyAll = kNotifyGeneric | kNotifyString | kNotifyList | kNotifySet | kNotifyHash | kNotifyZset |
+                                kNotifyExpired | kNotifyEvicted | kNotifyStream | kNotifyModule;
+
+}  // namespace
+
+bool ParseNotifyClasses(std::string_view letters, uint32_t* classes) {
+  uint32_t found = 0;
+  for (char c : letters) {
+    if (c == 'A') {
+      found |= kNotifyAll;
+      continue;
+    }
+    const auto* known = std::find_if(std::begin(kNotifyLetters), std::end(kNotifyLetters),
+                                     [c](const NotifyLetter& each) { return each.letter == c; });
+    if (known == std::end(kNotifyLetters)) return false;
+    found |= known->classes;
+  }
+  *classes = found;
+  return true;
+}
+
+std::string NotifyLetters(uint32_t classes) {
+  std::string letters;
+  bool all = (classes & kNotifyAll) == kNotifyAll;
+  if (all) letters = "A";
+  for (const NotifyLetter& each : kNotifyLetters) {
+    if (all && (each.classes & (kNotifyAll | kNotifyNew))) continue;
+    if (classes & each.classes) letters += each.letter;
+  }
+  return letters;
+}
+
+bool ApplyBind(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
+  constexpr size_t kAddressesMax = 16;
+  Words words = WordsOf(text);
+  if (words.size() > kAddressesMax) return Refuse(reason, "Too many bind addresses specified.");
+  if (words.size() == 1 && words[0].empty()) words.clear();  // bind "": nowhere
+  config.bind = words;
+  canonical->clear();
+  for (const std::string& word : words) *canonical += (canonical->empty() ? "" : " ") + word;
+  return true;
+}
+
+// 0, the default, stands for the cores, up to 8.
+bool ApplyThreads(Config& config, const std::string& text, std::string* canonical, std::string*) {
+  int64_t threads = 0;
+  ReadInt(text, &threads);
+  if (threads == 0) threads = std::clamp<int64_t>(std::thread::hardware_concurrency(), 1, 8);
+  config.threads = static_cast<int>(threads);
+  *canonical = std::to_string(threads);
+  return true;
+}
+
+// As redis-server: the process goes there at once. CONFIG GET shows where it is.
+bool ApplyDir(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
+  if (!text.empty() && chdir(text.c_str()) != 0) return Refuse(reason, strerror(errno));
+  char path[PATH_MAX];
+  *canonical = getcwd(path, sizeof(path)) != nullptr ? path : text;
+  config.dir = *canonical;
+  return true;
+}
+
+bool ApplyHz(Config& config, const std::string& text, std::string* canonical, std::string*) {
+  int64_t hz = 0;
+  ReadInt(text, &hz);
+  config.hz = static_cast<int>(std::clamp<int64_t>(hz, 1, 500));
+  *canonical = std::to_string(config.hz);
+  return true;
+}
+
+bool ApplyDebugCommand(Config& config, const std::string& text, std::string*, std::string*) {
+  config.enable_debug_command = ActionOf(text);
+  return true;
+}
+
+bool ApplyModuleCommand(Config& config, const std::string& text, std::string*, std::string*) {
+  config.enable_module_command = ActionOf(text);
+  return true;
+}
+
+bool ApplyProtectedConfigs(Config& config, const std::string& text, std::string*, std::string*) {
+  config.enable_protected_configs = text != "no";
+  return true;
+}
+
+bool ApplyPolicy(Config& config, const std::string& text, std::string*, std::string*) {
+  for (int i = 0; i <= static_cast<int>(EvictionPolicy::kVolatileLrm); i++) {
+    if (text == PolicyName(static_cast<EvictionPolicy>(i))) config.maxmemory_policy = static_cast<EvictionPolicy>(i);
+  }
+  return true;
+}
+
+bool ApplyNotify(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
+  uint32_t classes;
+  if (!ParseNotifyClasses(text, &classes)) return Refuse(reason, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+  config.notify_keyspace_events = classes;
+  *canonical = NotifyLetters(classes);
+  return true;
+}
+
+bool ApplyOutputLimits(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
+  constexpr const char* kClasses[] = {"normal", "slave", "pubsub"};
+  Words words = WordsOf(text);
+  if (words.empty() || words.size() % 4 != 0) return Refuse(reason, "Wrong number of arguments in buffer limit configuration.");
+  ClientLimit limits[3];
+  std::copy(std::begin(config.client_output_buffer_limit), std::end(config.client_output_buffer_limit), limits);
+  for (size_t i = 0; i < words.size(); i += 4) {
+    int client_class = EqualsNoCase(words[i], "normal")                                         ? 0
+                       : EqualsNoCase(words[i], "slave") || EqualsNoCase(words[i], "replica") ? 1
+                       : EqualsNoCase(words[i], "pubsub")                                       ? 2
+                                                                                                : -1;
+    if (client_class < 0) return Refuse(reason, "Invalid client class specified in buffer limit configuration.");
+    ClientLimit limit;
+    if (!ParseMemorySize(words[i + 1], &limit.hard_bytes) || !ParseMemorySize(words[i + 2], &limit.soft_bytes) ||
+        !ReadInt(words[i + 3], &limit.soft_seconds) || limit.soft_seconds < 0) {
+      return Refuse(reason, "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+    }
+    limits[client_class] = limit;
+  }
+  std::copy(std::begin(limits), std::end(limits), config.client_output_buffer_limit);
+  canonical->clear();
+  for (int i = 0; i < 3; i++) {
+    *canonical += std::string(i == 0 ? "" : " ") + kClasses[i] + " " + std::to_string(limits[i].hard_bytes) + " " +
+                  std::to_string(limits[i].soft_bytes) + " " + std::to_string(limits[i].soft_seconds);
+  }
+  return true;
+}
+
+bool CheckDbFileName(Config&, const std::string& text, std::string*, std::string* reason) {
+  return text.find('/') == std::string::npos || Refuse(reason, "dbfilename can't be a path, just a filename");
+}
+
+bool CheckPercentiles(Config&, const std::string& text, std::string* canonical, std::string* reason) {
+  canonical->clear();
+  for (const std::string& word : WordsOf(text)) {
+    if (word.empty()) continue;
+    double value;
+    if (!ParseDouble(word, &value)) return Refuse(reason, "Invalid latency-tracking-info-percentiles parameters");
+    if (value < 0 || value > 100) {
+      return Refuse(reason, "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+    }
+    *canonical += (canonical->empty() ? "" : " ") + word;
+  }
+  return true;
+}
+
+bool CheckPercentOrMemory(Config&, const std::string& text, std::string* canonical, std::string* reason) {
+  int64_t value;
+  if (text.ends_with('%')) {
+    if (ReadInt(text.substr(0, text.size() - 1), &value) && value >= 0 && value <= 100) return true;
+    return Refuse(reason, "argument must be between 0 and 100 inclusive");
+  }
+  if (!ParseMemorySize(text, &value)) return Refuse(reason, "argument must be a memory or percent value");
+  *canonical = std::to_string(value);
+  return true;
+}
+
+bool CheckOomScores(Config&, const std::string& text, std::string*, std::string* reason) {
+  Words words = WordsOf(text);
+  if (words.size() != 3) return Refuse(reason, "wrong number of arguments");
+  int64_t before = -2000;
+  for (const std::string& word : words) {
+    int64_t value;
+    if (!ReadInt(word, &value) || value < -2000 || value > 2000) {
+      return Refuse(reason, "Invalid oom-score-adj-values, elements must be between -2000 and 2000.");
+    }
+    if (value < before) {
+      return Refuse(reason, "Invalid oom-score-adj-values, elements must be in ascending order of priority.");
+    }
+    before = value;
+  }
+  return true;
+}
+
+bool CheckReplicaOf(Config&, const std::string& text, std::string* canonical, std::string* reason) {
+  Words words = WordsOf(text);
+  if (words.empty()) return true;
+  if (words.size() != 2) return Refuse(reason, "wrong number of arguments");
+  if (EqualsNoCase(words[0], "no") && EqualsNoCase(words[1], "one")) {
+    canonical->clear();
+    return true;
+  }
+  int64_t port;
+  if (!ReadInt(words[1], &port) || port < 0 || port > 65535) return Refuse(reason, "Invalid master port");
+  return true;
+}
+
+bool CheckSave(Config&, const std::string& text, std::string* canonical, std::string* reason) {
+  Words words = WordsOf(text);
+  if (words.size() == 1 && words[0].empty()) words.clear();
+  if (words.size() % 2 != 0) return Refuse(reason, "Invalid save parameters");
+  canonical->clear();
+  for (size_t i = 0; i < words.size(); i += 2) {
+    int64_t seconds;
+    int64_t changes;
+    if (!ReadInt(words[i], &seconds) || !ReadInt(words[i + 1], &changes) || seconds < 1 || changes < 0) {
+      return Refuse(reason, "Invalid save parameters");
+    }
+    *canonical += (canonical->empty() ? "" : " ") + words[i] + " " + words[i + 1];
+  }
+  return true;
+}
+
+bool CheckShutdownFlags(Config&, const std::string& text, std::string*, std::string* reason) {
+  for (const std::string& word : WordsOf(text)) {
+    bool known = false;
+    for (const char* flag : {"default", "save", "nosave", "now", "force"}) known |= word == flag;
+    if (!known) return Refuse(reason, "argument(s) must be one of the following: default, save, nosave, now, force");
+  }
+  return true;
+}
+
+}  // namespace brim

@@ -1,0 +1,254 @@
+#include "server/config_table.h"
+
+#include <array>
+#include <cmath>
+#include <cstdlib>
+
+#include "base/ascii.h"
+#include "base/numbers.h"
+#include "base/quoting.h"
+#include "server/config_checks.h"
+#include "store/notify.h"
+
+namespace brim {
+
+namespace {
+
+constexpr auto kBool = SettingKind::kBool;
+constexpr auto kInt = SettingKind::kInt;
+constexpr auto kMemory = SettingKind::kMemory;
+constexpr auto kOctal = SettingKind::kOctal;
+constexpr auto kEnum = SettingKind::kEnum;
+constexpr auto kText = SettingKind::kText;
+constexpr auto kWords = SettingKind::kWords;
+
+constexpr int64_t kIntMax = INT32_MAX;
+constexpr const char* kAclChannels = "allchannels resetchannels";
+constexpr const char* kProtectedChoices = "no yes local";
+constexpr const char* kShutdownFlags = "default save nosave now force";
+
+// A row's target by the member's type.
+constexpr SettingTarget To(bool Config::*m) { return {m, nullptr, nullptr, nullptr}; }
+constexpr SettingTarget To(int Config::*m) { return {nullptr, m, nullptr, nullptr}; }
+constexpr SettingTarget To(int64_t Config::*m) { return {nullptr, nullptr, m, nullptr}; }
+constexpr SettingTarget To(std::string Config::*m) { return {nullptr, nullptr, nullptr, m}; }
+
+// Settings that act in Brim.
+constexpr Setting kActing[] = {
+    // network and process
+    {"bind", nullptr, kWords, "* -::*", kImmutable, {}, 0, 0, nullptr, ApplyBind},
+    {"port", nullptr, kInt, "6379", kImmutable, To(&Config::port), 0, 65535},
+    {"unixsocket", nullptr, kText, "", kImmutable, To(&Config::unixsocket)},
+    {"unixsocketperm", nullptr, kOctal, "0", kImmutable, To(&Config::unixsocketperm), 0, 0777},
+    {"tcp-backlog", nullptr, kInt, "511", kImmutable, To(&Config::tcp_backlog), 0, kIntMax},
+    {"tcp-keepalive", nullptr, kInt, "300", 0, To(&Config::tcp_keepalive), 0, kIntMax},
+    {"timeout", nullptr, kInt, "0", 0, To(&Config::timeout), 0, kIntMax},
+    {"maxclients", nullptr, kInt, "10000", 0, To(&Config::maxclients), 1, UINT32_MAX},
+    {"protected-mode", nullptr, kBool, "yes", 0, To(&Config::protected_mode)},
+    {"threads", "io-threads", kInt, "0", kImmutable, {}, 1, 128, nullptr, ApplyThreads},
+    {"daemonize", nullptr, kBool, "no", kImmutable, To(&Config::daemonize)},
+    {"pidfile", nullptr, kText, "", kImmutable, To(&Config::pidfile)},
+    {"supervised", nullptr, kEnum, "no", kImmutable, To(&Config::supervised), 0, 0, "upstart systemd auto no"},
+    {"logfile", nullptr, kText, "", kImmutable, To(&Config::logfile)},
+    {"loglevel", nullptr, kEnum, "notice", 0, To(&Config::loglevel), 0, 0, "debug verbose notice warning"},
+    {"syslog-enabled", nullptr, kBool, "no", kImmutable, To(&Config::syslog_enabled)},
+    {"syslog-ident", nullptr, kText, "redis", kImmutable, To(&Config::syslog_ident)},
+    {"dir", nullptr, kText, "", kGuarded, {}, 0, 0, nullptr, ApplyDir},
+    {"hz", nullptr, kInt, "10", 0, {}, 0, kIntMax, nullptr, ApplyHz},
+    {"requirepass", nullptr, kText, "", kSecret, To(&Config::requirepass)},
+    {"enable-debug-command", nullptr, kEnum, "no", kImmutable, {}, 0, 0, kProtectedChoices, ApplyDebugCommand},
+    {"enable-module-command", nullptr, kEnum, "no", kImmutable, {}, 0, 0, kProtectedChoices, ApplyModuleCommand},
+    {"enable-protected-configs", nullptr, kEnum, "no", kImmutable, {}, 0, 0, kProtectedChoices, ApplyProtectedConfigs},
+    // memory
+    {"maxmemory", nullptr, kMemory, "0", 0, To(&Config::maxmemory)},
+    {"maxmemory-policy", nullptr, kEnum, "noeviction", 0, {}, 0, 0,
+     "volatile-lru volatile-lfu volatile-random volatile-ttl allkeys-lru allkeys-lfu allkeys-random noeviction "
+     "volatile-lrm allkeys-lrm",
+     ApplyPolicy},
+    {"maxmemory-samples", nullptr, kInt, "5", 0, To(&Config::maxmemory_samples), 1, kIntMax},
+    {"maxmemory-eviction-tenacity", nullptr, kInt, "10", 0, To(&Config::maxmemory_eviction_tenacity), 0, 100},
+    {"lfu-log-factor", nullptr, kInt, "10", 0, To(&Config::lfu_log_factor), 0, kIntMax},
+    {"lfu-decay-time", nullptr, kInt, "1", 0, To(&Config::lfu_decay_time), 0, kIntMax},
+    {"lazyfree-lazy-eviction", nullptr, kBool, "no", 0, To(&Config::lazyfree_lazy_eviction)},
+    {"lazyfree-lazy-expire", nullptr, kBool, "no", 0, To(&Config::lazyfree_lazy_expire)},
+    {"lazyfree-lazy-server-del", nullptr, kBool, "no", 0, To(&Config::lazyfree_lazy_server_del)},
+    {"lazyfree-lazy-user-del", nullptr, kBool, "no", 0, To(&Config::lazyfree_lazy_user_del)},
+    {"lazyfree-lazy-user-flush", nullptr, kBool, "no", 0, To(&Config::lazyfree_lazy_user_flush)},
+    {"active-expire-effort", nullptr, kInt, "1", 0, To(&Config::active_expire_effort), 1, 10},
+    // data
+    {"databases", nullptr, kInt, "16", kImmutable, To(&Config::databases), 1, kIntMax},
+    {"hash-max-listpack-entries", "hash-max-ziplist-entries", kInt, "512", 0, To(&Config::hash_max_listpack_entries)},
+    {"hash-max-listpack-value", "hash-max-ziplist-value", kMemory, "64", 0, To(&Config::hash_max_listpack_value)},
+    {"list-max-listpack-size", "list-max-ziplist-size", kInt, "-2", 0, To(&Config::list_max_listpack_size), INT32_MIN, kIntMax},
+    {"list-compress-depth", nullptr, kInt, "0", 0, To(&Config::list_compress_depth), 0, kIntMax},
+    {"set-max-intset-entries", nullptr, kInt, "512", 0, To(&Config::set_max_intset_entries)},
+    {"set-max-listpack-entries", nullptr, kInt, "0", kNeverShown, To(&Config::set_max_listpack_entries)},
+    {"set-max-listpack-value", nullptr, kMemory, "64", kNeverShown, To(&Config::set_max_listpack_value)},
+    {"zset-max-listpack-entries", "zset-max-ziplist-entries", kInt, "128", 0, To(&Config::zset_max_listpack_entries)},
+    {"zset-max-listpack-value", "zset-max-ziplist-value", kMemory, "64", 0, To(&Config::zset_max_listpack_value)},
+    {"proto-max-bulk-len", nullptr, kMemory, "536870912", 0, To(&Config::proto_max_bulk_len), 1 << 20},
+    {"notify-keyspace-events", nullptr, kText, "", 0, {}, 0, 0, nullptr, ApplyNotify},
+    // clients
+    {"client-query-buffer-limit", nullptr, kMemory, "1073741824", 0, To(&Config::client_query_buffer_limit), 1 << 20},
+    {"client-output-buffer-limit", nullptr, kWords, "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60", 0,
+     {}, 0, 0, nullptr, ApplyOutputLimits},
+    {"repl-backlog-size", nullptr, kMemory, "1048576", 0, To(&Config::repl_backlog_size), 1},
+};
+
+// Settings whose feature comes with later work, or that have no meaning here: known, checked, kept and shown.
+constexpr Setting kKept[] = {
+    {"acl-pubsub-default", nullptr, kEnum, "resetchannels", 0, {}, 0, 0, kAclChannels},
+    {"aclfile", nullptr, kText, "", kImmutable},
+    {"acllog-max-len", nullptr, kInt, "128"},
+    {"active-defrag-cycle-max", nullptr, kInt, "25", 0, {}, 1, 99},
+    {"active-defrag-cycle-min", nullptr, kInt, "1", 0, {}, 1, 99},
+    {"active-defrag-ignore-bytes", nullptr, kMemory, "104857600", 0, {}, 1},
+    {"active-defrag-max-scan-fields", nullptr, kInt, "1000", 0, {}, 1},
+    {"active-defrag-threshold-lower", nullptr, kInt, "10", 0, {}, 0, 1000},
+    {"active-defrag-threshold-upper", nullptr, kInt, "100", 0, {}, 0, 1000},
+    {"activedefrag", "active-defrag-enabled", kBool, "no"},
+    {"activerehashing", nullptr, kBool, "yes"},
+    {"always-show-logo", nullptr, kBool, "no", kImmutable},
+    {"aof-disable-auto-gc", nullptr, kBool, "no"},
+    {"aof-load-truncated", nullptr, kBool, "yes"},
+    {"aof-rewrite-incremental-fsync", nullptr, kBool, "yes"},
+    {"aof-timestamp-enabled", nullptr, kBool, "no"},
+    {"aof-use-rdb-preamble", nullptr, kBool, "yes"},
+    {"aof_rewrite_cpulist", nullptr, kText, "", kImmutable},
+    {"appenddirname", nullptr, kText, "appendonlydir", kImmutable},
+    {"appendfilename", nullptr, kText, "appendonly.aof", kImmutable},
+    {"appendfsync", nullptr, kEnum, "everysec", 0, {}, 0, 0, "everysec always no"},
+    {"appendonly", nullptr, kBool, "no"},
+    {"auto-aof-rewrite-min-size", nullptr, kMemory, "67108864"},
+    {"auto-aof-rewrite-percentage", nullptr, kInt, "100", 0, {}, 0, kIntMax},
+    {"bgsave_cpulist", nullptr, kText, "", kImmutable},
+    {"bind-source-addr", nullptr, kText, ""},
+    {"bio_cpulist", nullptr, kText, "", kImmutable},
+    {"busy-reply-threshold", "lua-time-limit", kInt, "5000"},
+    {"cluster-allow-pubsubshard-when-down", nullptr, kBool, "yes"},
+    {"cluster-allow-reads-when-down", nullptr, kBool, "no"},
+    {"cluster-allow-replica-migration", nullptr, kBool, "yes"},
+    {"cluster-announce-bus-port", nullptr, kInt, "0", 0, {}, 0, 65535},
+    {"cluster-announce-hostname", nullptr, kText, ""},
+    {"cluster-announce-ip", nullptr, kText, ""},
+    {"cluster-announce-port", nullptr, kInt, "0", 0, {}, 0, 65535},
+    {"cluster-announce-tls-port", nullptr, kInt, "0", 0, {}, 0, 65535},
+    {"cluster-config-file", nullptr, kText, "nodes.conf", kImmutable},
+    {"cluster-enabled", nullptr, kBool, "no", kImmutable},
+    {"cluster-link-sendbuf-limit", nullptr, kMemory, "0"},
+    {"cluster-migration-barrier", nullptr, kInt, "1", 0, {}, 0, kIntMax},
+    {"cluster-node-timeout", nullptr, kInt, "15000"},
+    {"cluster-port", nullptr, kInt, "0", kImmutable, {}, 0, 65535},
+    {"cluster-preferred-endpoint-type", nullptr, kEnum, "ip", 0, {}, 0, 0, "ip hostname unknown-endpoint"},
+    {"cluster-replica-no-failover", "cluster-slave-no-failover", kBool, "no"},
+    {"cluster-replica-validity-factor", "cluster-slave-validity-factor", kInt, "10", 0, {}, 0, kIntMax},
+    {"cluster-require-full-coverage", nullptr, kBool, "yes"},
+    {"crash-log-enabled", nullptr, kBool, "yes"},
+    {"crash-memcheck-enabled", nullptr, kBool, "yes"},
+    {"dbfilename", nullptr, kText, "dump.rdb", kGuarded, {}, 0, 0, nullptr, CheckDbFileName},
+    {"disable-thp", nullptr, kBool, "yes", kImmutable},
+    {"dynamic-hz", nullptr, kBool, "yes"},
+    {"hll-sparse-max-bytes", nullptr, kMemory, "3000"},
+    {"ignore-warnings", nullptr, kText, ""},
+    {"io-threads-do-reads", nullptr, kBool, "no", kImmutable},
+    {"jemalloc-bg-thread", nullptr, kBool, "yes"},
+    {"latency-monitor-threshold", nullptr, kInt, "0"},
+    {"latency-tracking", nullptr, kBool, "yes"},
+    {"latency-tracking-info-percentiles", nullptr, kWords, "50 99 99.9", 0, {}, 0, 0, nullptr, CheckPercentiles},
+    {"masterauth", nullptr, kText, "", kSecret},
+    {"masteruser", nullptr, kText, "", kSecret},
+    {"maxmemory-clients", nullptr, kText, "0", 0, {}, 0, 0, nullptr, CheckPercentOrMemory},
+    {"min-replicas-max-lag", "min-slaves-max-lag", kInt, "10", 0, {}, 0, kIntMax},
+    {"min-replicas-to-write", "min-slaves-to-write", kInt, "0", 0, {}, 0, kIntMax},
+    {"no-appendfsync-on-rewrite", nullptr, kBool, "no"},
+    {"oom-score-adj", nullptr, kEnum, "no", 0, {}, 0, 0, "no yes relative absolute"},
+    {"oom-score-adj-values", nullptr, kWords, "0 200 800", 0, {}, 0, 0, nullptr, CheckOomScores},
+    {"proc-title-template", nullptr, kText, "{title} {listen-addr} {server-mode}"},
+    {"propagation-error-behavior", nullptr, kEnum, "ignore", 0, {}, 0, 0, "ignore panic panic-on-replicas"},
+    {"rdb-del-sync-files", nullptr, kBool, "no"},
+    {"rdb-save-incremental-fsync", nullptr, kBool, "yes"},
+    {"rdbchecksum", nullptr, kBool, "yes", kImmutable},
+    {"rdbcompression", nullptr, kBool, "yes"},
+    {"repl-backlog-ttl", nullptr, kInt, "3600"},
+    {"repl-disable-tcp-nodelay", nullptr, kBool, "no"},
+    {"repl-diskless-load", nullptr, kEnum, "disabled", 0, {}, 0, 0, "disabled on-empty-db swapdb"},
+    {"repl-diskless-sync", nullptr, kBool, "yes"},
+    {"repl-diskless-sync-delay", nullptr, kInt, "5", 0, {}, 0, kIntMax},
+    {"repl-diskless-sync-max-replicas", nullptr, kInt, "0", 0, {}, 0, kIntMax},
+    {"repl-ping-replica-period", "repl-ping-slave-period", kInt, "10", 0, {}, 1, kIntMax},
+    {"repl-timeout", nullptr, kInt, "60", 0, {}, 1, kIntMax},
+    {"replica-announce-ip", "slave-announce-ip", kText, ""},
+    {"replica-announce-port", "slave-announce-port", kInt, "0", 0, {}, 0, 65535},
+    {"replica-announced", nullptr, kBool, "yes"},
+    {"replica-ignore-disk-write-errors", nullptr, kBool, "no"},
+    {"replica-ignore-maxmemory", "slave-ignore-maxmemory", kBool, "yes"},
+    {"replica-lazy-flush", "slave-lazy-flush", kBool, "no"},
+    {"replica-priority", "slave-priority", kInt, "100", 0, {}, 0, kIntMax},
+    {"replica-read-only", "slave-read-only", kBool, "yes"},
+    {"replica-serve-stale-data", "slave-serve-stale-data", kBool, "yes"},
+    {"replicaof", "slaveof", kWords, "", kImmutable, {}, 0, 0, nullptr, CheckReplicaOf},
+    {"sanitize-dump-payload", nullptr, kEnum, "no", 0, {}, 0, 0, "no yes clients"},
+    {"save", nullptr, kWords, "3600 1 300 100 60 10000", 0, {}, 0, 0, nullptr, CheckSave},
+    {"server_cpulist", nullptr, kText, "", kImmutable},
+    {"set-proc-title", nullptr, kBool, "yes", kImmutable},
+    {"shutdown-on-sigint", nullptr, kWords, "default", 0, {}, 0, 0, kShutdownFlags, CheckShutdownFlags},
+    {"shutdown-on-sigterm", nullptr, kWords, "default", 0, {}, 0, 0, kShutdownFlags, CheckShutdownFlags},
+    {"shutdown-timeout", nullptr, kInt, "10", 0, {}, 0, kIntMax},
+    {"slowlog-log-slower-than", nullptr, kInt, "10000", 0, {}, -1},
+    {"slowlog-max-len", nullptr, kInt, "128"},
+    {"socket-mark-id", nullptr, kInt, "0", kImmutable, {}, 0, UINT32_MAX},
+    {"stop-writes-on-bgsave-error", nullptr, kBool, "yes"},
+    {"stream-node-max-bytes", nullptr, kMemory, "4096"},
+    {"stream-node-max-entries", nullptr, kInt, "100"},
+    {"syslog-facility", nullptr, kEnum, "local0", kImmutable, {}, 0, 0,
+     "user local0 local1 local2 local3 local4 local5 local6 local7"},
+    {"tls-auth-clients", nullptr, kEnum, "yes", 0, {}, 0, 0, "no yes optional"},
+    {"tls-ca-cert-dir", nullptr, kText, ""},
+    {"tls-ca-cert-file", nullptr, kText, ""},
+    {"tls-cert-file", nullptr, kText, ""},
+    {"tls-ciphers", nullptr, kText, ""},
+    {"tls-ciphersuites", nullptr, kText, ""},
+    {"tls-client-cert-file", nullptr, kText, ""},
+    {"tls-client-key-file", nullptr, kText, ""},
+    {"tls-client-key-file-pass", nullptr, kText, "", kSecret},
+    {"tls-cluster", nullptr, kBool, "no"},
+    {"tls-dh-params-file", nullptr, kText, ""},
+    {"tls-key-file", nullptr, kText, ""},
+    {"tls-key-file-pass", nullptr, kText, "", kSecret},
+    {"tls-port", nullptr, kInt, "0", 0, {}, 0, 65535},
+    {"tls-prefer-server-ciphers", nullptr, kBool, "no"},
+    {"tls-protocols", nullptr, kText, ""},
+    {"tls-replication", nullptr, kBool, "no"},
+    {"tls-session-cache-size", nullptr, kInt, "20480", 0, {}, 0, kIntMax},
+    {"tls-session-cache-timeout", nullptr, kInt, "300", 0, {}, 0, kIntMax},
+    {"tls-session-caching", nullptr, kBool, "yes"},
+    {"tracking-table-max-keys", nullptr, kInt, "1000000"},
+    {"watchdog-period", nullptr, kInt, "0", kNeverShown, {}, 0, kIntMax},
+};
+
+constexpr size_t kCount = std::size(kActing) + std::size(kKept);
+
+constexpr std::array<Setting, kCount> Joined() {
+  std::array<Setting, kCount> all{};
+  size_t n = 0;
+  for (const Setting& row : kActing) all[n++] = row;
+  for (const Setting& row : kKept) all[n++] = row;
+  return all;
+}
+
+constexpr std::array<Setting, kCount> kAll = Joined();
+
+}  // namespace
+
+std::span<const Setting> Settings() { return kAll; }
+
+int FindSetting(std::string_view name) {
+  for (size_t i = 0; i < kAll.size(); i++) {
+    if (EqualsNoCase(name, kAll[i].name) || (kAll[i].alias != nullptr && EqualsNoCase(name, kAll[i].alias))) {
+      return static_cast<int>(i);
+    }
+  }
+  return -1;
+}
+
+}  // namespace brim
