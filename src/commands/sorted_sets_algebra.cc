@@ -183,6 +183,8 @@ void Subtract(Query& query, ZsetResult& result) {
 }
 
 void Build(Query& query, ZsetResult& result) {
+  // Not a listpack before the end: growing one member by member costs more, and it would lose the sign of zeros.
+  ZsetConvertToTree(result);
   if (query.operation == Operation::kDiff) {
     Subtract(query, result);
     return;
@@ -219,6 +221,7 @@ void Store(Context& context, Operation operation, const char* event) {
   if (!ReadOptions(context, 3 + query.sources.size(), true, &query)) return;
   ZsetResult result(context.arg(1));
   Build(query, result);
+  ZsetPackIfSmall(result);
   StoreZset(context, context.arg(1), result, event);
 }
 

@@ -117,6 +117,9 @@ void RangeGeneric(Context& context, size_t at, bool store, RangeBy by, bool any_
   if (ref) ranks = Limited(RanksOf(ref, query.range), query);
   if (store) {
     ZsetResult result(context.arg(1));
+    if (query.range.by == RangeBy::kRank && ranks.size() > encoding_limits.zset_max_listpack_entries) {
+      ZsetConvertToTree(result);
+    }
     if (ref) {
       ZsetForRanks(ref, ranks, false, [&](std::string_view member, double score) {
         ZsetSet(result, member, score);

@@ -231,6 +231,23 @@ void ZsetConvertToTree(Value& value) {
   value.MakeExternal(Encoding::kSkiplist, zset);
 }
 
+void ZsetPackIfSmall(Value& value) {
+  if (!value.external() || ZsetLength(value) > encoding_limits.zset_max_listpack_entries) return;
+  bool fits = true;
+  size_t bytes = 0;
+  ZsetForEach(value, [&](std::string_view member, double) {
+    bytes += member.size();
+    fits = member.size() <= encoding_limits.zset_max_listpack_value && bytes < listpack::kBytesMax;
+    return fits;
+  });
+  if (!fits) return;
+  auto* zset = value.As<Zset>();
+  InitZset(value);
+  ZsetTree::Cursor cursor(zset->tree, 0, false);
+  while (const ZsetMember* member = cursor.Next()) zset_pack::Append(value, member->text(), member->score());
+  ZsetFree(value.heap(), zset);
+}
+
 // ---- reading
 
 ZsetRanks ZsetRanksOf(const Value& value, const ZsetScoreRange& range) {

@@ -1,8 +1,9 @@
 #pragma once
 // Sorted set values. Small: an inline listpack of member, score, member, score, sorted by (score, member). Large (over
 // zset_max_listpack_entries members, or a member over zset_max_listpack_value): an external Zset, one ZsetMember block
-// per member, found by member through a bucket table and by order through a counted tree. A sorted set never goes back
-// to the listpack. All calls need the lock of the value's shard. Ranks count from 0, lowest score first.
+// per member, found by member through a bucket table and by order through a counted tree. A key's sorted set never goes
+// back to the listpack. A listpack knows no negative zero, as in redis-server: it is stored as 0. All calls need the
+// lock of the value's shard. Ranks count from 0, lowest score first.
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
@@ -113,6 +114,8 @@ template <class Fn>
 void ZsetDraw(const Value& value, size_t count, Fn&& fn);
 
 void ZsetConvertToTree(Value& value);
+// For a result that was built as a tree: makes it a listpack if the limits allow. O(1) when it has too many members.
+void ZsetPackIfSmall(Value& value);
 
 // --- the external structure's part of types/value.h
 // All its bytes, granted sizes. O(1).

@@ -21,7 +21,8 @@ struct MemberText {
 };
 
 struct ScoreText {
-  explicit ScoreText(double score) : text(buffer, static_cast<size_t>(FormatDouble17(score, buffer))) {}
+  // Adding 0 takes the sign off a zero.
+  explicit ScoreText(double score) : text(buffer, static_cast<size_t>(FormatDouble17(score + 0.0, buffer))) {}
   ScoreText(const ScoreText&) = delete;
   ScoreText& operator=(const ScoreText&) = delete;
   char buffer[40];
@@ -97,6 +98,10 @@ bool Rank(const uint8_t* lp, std::string_view member, size_t* rank) {
 
 void Insert(ValueBytes& value, std::string_view member, double score) {
   InsertAt(value, PlaceFor(value.data(), member, score), member, score);
+}
+
+void Append(ValueBytes& value, std::string_view member, double score) {
+  InsertAt(value, listpack::EndOffset(value.data()), member, score);
 }
 
 void Change(ValueBytes& value, size_t at, std::string_view member, double score) {

@@ -25,6 +25,8 @@ size_t Find(const uint8_t* lp, std::string_view member);
 bool Rank(const uint8_t* lp, std::string_view member, size_t* rank);
 // Adds a member that is absent.
 void Insert(ValueBytes& value, std::string_view member, double score);
+// Adds a member that belongs behind all others.
+void Append(ValueBytes& value, std::string_view member, double score);
 // Gives the member at `at` another score and the place that it belongs to. `member` is its text, from elsewhere.
 void Change(ValueBytes& value, size_t at, std::string_view member, double score);
 

@@ -190,6 +190,23 @@ TEST_F(ZsetTest, CombinesScores) {
   }
 }
 
+TEST_F(ZsetTest, PacksSmallResults) {
+  ZsetConvertToTree(value);
+  for (int i = 0; i < 129; i++) Set("m" + std::to_string(i), i % 10);
+  ZsetPackIfSmall(value);
+  EXPECT_EQ(value.encoding(), Encoding::kSkiplist);
+  ZsetRemove(value, "m0");
+  model.erase("m0");
+  Set("m1", -0.0);
+  ZsetPackIfSmall(value);
+  EXPECT_EQ(value.encoding(), Encoding::kListpack);
+  Compare();
+  double score = 1;
+  ASSERT_TRUE(ZsetScore(value, "m1", &score));
+  EXPECT_FALSE(std::signbit(score));
+  EXPECT_EQ(heap.used_bytes(), Heap::GrantedSize(value.size()));
+}
+
 TEST_F(ZsetTest, AgreesWithAModel) {
   for (int round = 0; round < 4; round++) {
     size_t pool = round % 2 == 0 ? 60 : 3000;
