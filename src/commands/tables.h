@@ -9,6 +9,7 @@ extern const CommandTable kStringNumberCommands;
 extern const CommandTable kStringRangeCommands;
 extern const CommandTable kHashCommands;
 extern const CommandTable kListCommands;
+extern const CommandTable kListBlockingCommands;
 extern const CommandTable kSetCommands;
 extern const CommandTable kSetAlgebraCommands;
 extern const CommandTable kSortedSetCommands;

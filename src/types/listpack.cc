@@ -166,7 +166,7 @@ void SetCount(uint8_t* lp, size_t count) {
   lp[5] = static_cast<uint8_t>(count >> 8);
 }
 
-size_t ElementBytesAt(const uint8_t* p) {
+size_t StepAt(const uint8_t* p) {
   size_t body = BodyBytes(p);
   return body + BackBytes(body);
 }
@@ -211,7 +211,7 @@ size_t First(const uint8_t* lp) { return lp[kHeaderBytes] == kTerminator ? kEnd 
 size_t Last(const uint8_t* lp) { return Previous(lp, EndOffset(lp)); }
 
 size_t Next(const uint8_t* lp, size_t at) {
-  at += ElementBytesAt(lp + at);
+  at += StepAt(lp + at);
   return lp[at] == kTerminator ? kEnd : at;
 }
 
@@ -275,12 +275,14 @@ size_t Find(const uint8_t* lp, size_t at, std::string_view text, size_t skip) {
       }
       to_skip = skip;
     }
-    p += ElementBytesAt(p);
+    p += StepAt(p);
   }
   return kEnd;
 }
 
 size_t ElementBytes(std::string_view text) { return FormOf(text).bytes(); }
+
+size_t ElementBytesAt(const uint8_t* lp, size_t at) { return StepAt(lp + at); }
 
 size_t ElementBytes(int64_t number) {
   size_t body = NumberBody(number);
@@ -311,9 +313,17 @@ size_t InsertMany(ValueBytes& value, size_t at, const std::string_view* texts, s
   return at;
 }
 
+void AppendRaw(ValueBytes& value, const uint8_t* elements, size_t bytes, size_t count) {
+  size_t at = EndOffset(value.data());
+  size_t old_count = StoredCount(value.data());
+  uint8_t* lp = Splice(value, at, 0, bytes);
+  memcpy(lp + at, elements, bytes);
+  if (old_count != kCountUnknown) SetCount(lp, old_count + count);
+}
+
 void Replace(ValueBytes& value, size_t at, std::string_view text) {
   Form form = FormOf(text);
-  uint8_t* lp = Splice(value, at, ElementBytesAt(value.data() + at), form.bytes());
+  uint8_t* lp = Splice(value, at, StepAt(value.data() + at), form.bytes());
   Write(lp + at, form, text);
 }
 
@@ -321,7 +331,7 @@ size_t Erase(ValueBytes& value, size_t at, size_t count) {
   uint8_t* lp = value.data();
   size_t end = at;
   size_t erased = 0;
-  for (; erased < count && lp[end] != kTerminator; erased++) end += ElementBytesAt(lp + end);
+  for (; erased < count && lp[end] != kTerminator; erased++) end += StepAt(lp + end);
   size_t old_count = StoredCount(lp);
   lp = Splice(value, at, end - at, 0);
   if (old_count != kCountUnknown) {

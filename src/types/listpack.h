@@ -58,6 +58,8 @@ size_t Find(const uint8_t* lp, size_t at, std::string_view text, size_t skip = 0
 // Bytes that the text takes as an element. A text that is a canonical 64-bit integer is stored as one.
 size_t ElementBytes(std::string_view text);
 size_t ElementBytes(int64_t number);
+// Bytes that the element at `at` takes.
+size_t ElementBytesAt(const uint8_t* lp, size_t at);
 
 // Changes. Texts may not lie in the listpack itself. O(bytes behind the place).
 // Insert puts a new element before the one at `at` (EndOffset: at the end) and returns its offset.
@@ -66,6 +68,8 @@ inline size_t Append(ValueBytes& value, std::string_view text) { return Insert(v
 inline size_t Prepend(ValueBytes& value, std::string_view text) { return Insert(value, kHeaderBytes, text); }
 // Puts `count` new elements before `at`. Returns the offset of the first.
 size_t InsertMany(ValueBytes& value, size_t at, const std::string_view* texts, size_t count);
+// Puts elements that are encoded already (another listpack's, back lengths included) at the end.
+void AppendRaw(ValueBytes& value, const uint8_t* elements, size_t bytes, size_t count);
 // Replaces the element; its offset stays.
 void Replace(ValueBytes& value, size_t at, std::string_view text);
 // Removes up to `count` elements from `at` on. Returns the offset of what follows now, or kEnd.

@@ -67,6 +67,9 @@ class Value : public ValueBytes {
   Heap* heap_ = nullptr;
 };
 
+// The bytes of an inline value, for reading.
+inline const uint8_t* InlineBytes(const Value& value) { return const_cast<Value&>(value).data(); }
+
 // Bytes of an inline value, told by its content. `int_width` is for Encoding::kInt.
 size_t MeasureInline(Encoding encoding, const uint8_t* bytes, size_t int_width);
 

@@ -1,0 +1,129 @@
+// brim-server: reads the configuration, puts the parts together, runs.
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "base/hash.h"
+#include "base/monotonic.h"
+#include "command/registry.h"
+#include "commands/tables.h"
+#include "memory/account.h"
+#include "server/log.h"
+#include "server/process.h"
+#include "server/server.h"
+#include "server/server_commands.h"
+
+namespace brim {
+namespace {
+
+// Every command there is. Listed here, because registration by static objects depends on the linker.
+void RegisterCommands() {
+  for (CommandTable table :
+       {kStringCommands, kStringNumberCommands, kStringRangeCommands, kHashCommands, kListCommands, kListBlockingCommands,
+        kSetCommands, kSetAlgebraCommands, kSortedSetCommands, kSortedSetRangeCommands, kSortedSetPopCommands, kSortedSetAlgebraCommands,
+        kKeyCommands, kKeyspaceCommands, kExpireCommands, kObjectCommands, kConnectionCommands,
+        kClientCommands, kTransactionCommands, kConfigCommands, kInfoCommands, kMemoryCommands,
+        kAdminCommands}) {
+    registry.Add(table);
+  }
+}
+
+// rename-command; false with the text for stderr.
+bool RenameCommands(std::string* message) {
+  for (const auto& [from, to] : server.config().rename_commands) {
+    if (registry.Rename(from, to)) continue;
+    *message = "\n*** FATAL CONFIG FILE ERROR (Redis " + std::string(kRedisVersion) + ") ***\n>>> 'rename-command \"" + from +
+               "\" \"" + to + "\"'\n" +
+               (registry.Find(from) == nullptr ? "No such command in rename-command\n"
+                                               : "Target command name already exists\n");
+    return false;
+  }
+  return true;
+}
+
+void PrintVersion() {
+  printf("Brim server v=%s redis=%s malloc=%s bits=64\n", kVersion, kRedisVersion, AllocatorName());
+}
+
+void PrintHelp() {
+  fputs(
+      "Usage: brim-server [/path/to/redis.conf] [options] [-]\n"
+      "       brim-server - (read the configuration from standard input)\n"
+      "       brim-server -v or --version\n"
+      "       brim-server -h or --help\n\n"
+      "Options are redis.conf directives with two dashes in front:\n"
+      "       brim-server --port 7777 --maxmemory 4gb --maxmemory-policy allkeys-lru\n"
+      "       brim-server /etc/redis/redis.conf --loglevel verbose -\n",
+      stderr);
+}
+
+// Answers for --version and --help; false when the program is to run.
+bool AnsweredAtOnce(int argc, char** argv) {
+  if (argc != 2) return false;
+  if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0) {
+    PrintVersion();
+    return true;
+  }
+  if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
+    PrintHelp();
+    return true;
+  }
+  return false;
+}
+
+// With one thread there is one shard and nothing to lock; else some shards a thread, so that two rarely meet.
+int ShardCount(int threads) {
+  constexpr int kShardsAThread = 8;
+  constexpr int kShardsMax = 64;
+  if (threads == 1) return 1;
+  int count = 1;
+  while (count < threads * kShardsAThread && count < kShardsMax) count *= 2;
+  return count;
+}
+
+int Main(int argc, char** argv) {
+  if (AnsweredAtOnce(argc, argv)) return 0;
+  std::string message;
+  RegisterCommands();
+  if (!server.config_store().LoadArguments(argc, argv, &message) || !RenameCommands(&message)) {
+    fprintf(stderr, "%s%s", message.c_str(), message.ends_with('\n') ? "" : "\n");
+    return 1;
+  }
+  registry.Freeze();
+  const Config& config = server.config();
+  server.config_file = server.config_store().file();
+  server.executable = AbsolutePath(argv[0]);
+  bool background = config.daemonize && !IsSupervised(config.supervised);
+  if (background && !Daemonize()) return 1;
+  server.ApplyConfig();
+
+  LogWarning("oO0OoO0OoO0Oo Brim is starting oO0OoO0OoO0Oo");
+  LogWarning("Brim version=" + std::string(kVersion) + ", Redis version=" + kRedisVersion + ", bits=64, pid=" +
+             std::to_string(ProcessId()) + ", just started");
+  if (argc == 1) {
+    LogWarning("Warning: no config file specified, using the default config. In order to specify a config file use " +
+               std::string(argv[0]) + " /path/to/redis.conf");
+  } else {
+    LogWarning("Configuration loaded");
+  }
+  for (const std::string& note : server.config_store().notes()) LogNotice(note);
+  server.RegisterConfigHooks();
+  server.ApplyConfig();
+  std::string pidfile = config.pidfile.empty() && background ? "/var/run/redis.pid" : config.pidfile;
+  if (!pidfile.empty()) WritePidFile(pidfile);
+
+  InstallSignalHandlers();
+  DrawHashSecret();
+  server.run_id = RandomHexId();
+  server.start_ms = WallUs() / 1000;
+  shards.Build(ShardCount(config.threads), config.databases);
+  LogNotice("Running mode=standalone, port=" + std::to_string(config.port) + ", threads=" + std::to_string(config.threads) + ".");
+  int code = server.Run();
+  if (!pidfile.empty()) remove(pidfile.c_str());
+  return code;
+}
+
+}  // namespace
+}  // namespace brim
+
+int main(int argc, char** argv) { return brim::Main(argc, argv); }
