@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/ascii.h"
 #include "base/hash.h"
 #include "base/monotonic.h"
 #include "command/registry.h"
@@ -21,9 +22,9 @@ void RegisterCommands() {
   for (CommandTable table :
        {kStringCommands, kStringNumberCommands, kStringRangeCommands, kHashCommands, kListCommands, kListBlockingCommands,
         kSetCommands, kSetAlgebraCommands, kSortedSetCommands, kSortedSetRangeCommands, kSortedSetPopCommands, kSortedSetAlgebraCommands,
-        kKeyCommands, kKeyspaceCommands, kExpireCommands, kObjectCommands, kConnectionCommands,
-        kClientCommands, kTransactionCommands, kConfigCommands, kInfoCommands, kMemoryCommands,
-        kAdminCommands}) {
+        kKeyCommands, kKeyspaceCommands, kExpireCommands, kObjectCommands, kSortCommands, kConnectionCommands,
+        kClientCommands, kTransactionCommands, kConfigCommands, kCommandCommands, kInfoCommands, kMemoryCommands,
+        kDebugCommands, kAdminCommands}) {
     registry.Add(table);
   }
 }
@@ -32,9 +33,11 @@ void RegisterCommands() {
 bool RenameCommands(std::string* message) {
   for (const auto& [from, to] : server.config().rename_commands) {
     if (registry.Rename(from, to)) continue;
+    bool known = false;
+    for (const auto& command : registry.all()) known |= EqualsNoCase(command->name, from);
     *message = "\n*** FATAL CONFIG FILE ERROR (Redis " + std::string(kRedisVersion) + ") ***\n>>> 'rename-command \"" + from +
                "\" \"" + to + "\"'\n" +
-               (registry.Find(from) == nullptr ? "No such command in rename-command\n"
+               (!known ? "No such command in rename-command\n"
                                                : "Target command name already exists\n");
     return false;
   }

@@ -1,5 +1,6 @@
 #include "command/context.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "store/shard.h"
@@ -13,6 +14,7 @@ KeyRef Context::LookupIn(int db, std::string_view key, LookupKind kind) {
     assert(waking_ && "key of a shard that is not locked");
     return {};
   }
+  if (waking_ && key != waking_key_ && std::find(waking_keys_.begin(), waking_keys_.end(), key) != waking_keys_.end()) return {};
   Table::Slot slot;
   KeyRef ref = shard.db(db).Find(key, hash, &slot);
   if (ref && ref.entry().has_expiry() && ref.expiry_ms() < now_ms_) {

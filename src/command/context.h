@@ -113,6 +113,8 @@ class Context {
   uint64_t hash_ = 0;
   uint64_t locked_ = ~uint64_t{0};  // the shards that are locked, a bit each
   bool waking_ = false;             // a blocked command is tried again: keys of shards not locked count as absent
+  std::string_view waking_key_;     // then: the one key, of those it waits for, that counts as present
+  std::span<const std::string_view> waking_keys_;
   bool no_touch_ = false;           // CLIENT NO-TOUCH
 };
 

@@ -264,7 +264,8 @@ bool ParseLposOptions(Context& context, LposOptions* options) {
       return false;
     }
     if (ArgIs(context, i, "RANK")) {
-      if (!ParseRangeArg(context, i + 1, -INT64_MAX, INT64_MAX, &options->rank)) return false;
+      if (!ParseIntArg(context, i + 1, &options->rank)) return false;
+      if (options->rank == INT64_MIN) options->rank = -1;  // as it comes out of redis-server's arithmetic
       if (options->rank != 0) continue;
       context.reply().Error(
           "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start "

@@ -269,7 +269,8 @@ void Zscan(Context& context) {
       if (!options.Wants(member)) return true;
       char text[40];
       found.Add(member);
-      found.Add({text, static_cast<size_t>(FormatDouble17(score, text))});
+      int size = ref.external() ? FormatDouble17(score, text) : FormatPackedScore(score, text);
+      found.Add({text, static_cast<size_t>(size)});
       return true;
     });
     if (cursor == 0) break;

@@ -31,6 +31,7 @@ void Blocking::Begin(ServerContext& context, const BlockRequest& request) {
   for (std::string_view key : request.keys) {
     if (std::find(waiter->keys.begin(), waiter->keys.end(), key) == waiter->keys.end()) waiter->keys.emplace_back(key);
   }
+  waiter->key_views.assign(waiter->keys.begin(), waiter->keys.end());
   // BLMOVE and BRPOPLPUSH wait for one key and write to another.
   waiter->mover = waiter->command->spec->keys[1].begin != KeySpec::kNone;
   for (const std::string& key : waiter->keys) {
@@ -58,7 +59,7 @@ void Blocking::Withdraw(Waiter& waiter) {
 }
 
 // Runs the blocked command again into a buffer of its own. True when it was served.
-bool Blocking::TryServe(Worker& worker, Waiter& waiter, uint64_t locked) {
+bool Blocking::TryServe(Worker& worker, Waiter& waiter, std::string_view key, uint64_t locked) {
   if (waiter.claimed.exchange(true, std::memory_order_acq_rel)) return false;
   OutputBuffer buffer;
   Reply reply(&buffer, waiter.resp);
@@ -72,6 +73,8 @@ bool Blocking::TryServe(Worker& worker, Waiter& waiter, uint64_t locked) {
   context.figures_ = &worker.keyspace_figures;
   context.locked_ = locked;
   context.waking_ = true;
+  context.waking_key_ = key;
+  context.waking_keys_ = waiter.key_views;
   context.waking_waiter_ = &waiter;
   waiter.command->handler(context);
   if (context.blocked_) {
@@ -102,7 +105,7 @@ void Blocking::ServeReady(Worker& worker, uint64_t locked) {
           if (!ref) break;
           auto* waiter = static_cast<Waiter*>(each);
           if (ref.type() != waiter->type) continue;
-          if (TryServe(worker, *waiter, shard_locking ? locked : ~uint64_t{0})) shard.RemoveWaiter(key.db, key.key, each);
+          if (TryServe(worker, *waiter, key.key, shard_locking ? locked : ~uint64_t{0})) shard.RemoveWaiter(key.db, key.key, each);
         }
       }
     }

@@ -28,6 +28,7 @@ struct Waiter final : KeyWaiter, std::enable_shared_from_this<Waiter> {
   std::vector<std::string> argv_bytes;
   std::vector<std::string_view> argv;
   std::vector<std::string> keys;  // without repeats
+  std::vector<std::string_view> key_views;
   int db = 0;
   int resp = 2;
   Type type = Type::kList;
@@ -53,7 +54,7 @@ class Blocking {
   static std::atomic<int> blocked_clients;
 
  private:
-  static bool TryServe(Worker& worker, Waiter& waiter, uint64_t locked);
+  static bool TryServe(Worker& worker, Waiter& waiter, std::string_view key, uint64_t locked);
   static void Finish(const std::shared_ptr<Waiter>& waiter, OutputBuffer&& reply);
   static void Withdraw(Waiter& waiter);
 };

@@ -144,7 +144,7 @@ void Dispatcher::Reject(Connection& connection, const Command* command, std::str
   Worker& worker = *connection.worker;
   if (command != nullptr) worker.figures.commands_by_id[static_cast<size_t>(command->id)].rejected++;
   if (connection.transaction != nullptr) connection.transaction->dirty = true;
-  if (command != nullptr && Transactions::IsExec(*command) && connection.transaction != nullptr && connection.transaction->in_multi) {
+  if (command != nullptr && Transactions::IsExec(*command)) {
     Transactions::AbortExec(worker.context, error);
   } else {
     worker.context.reply().Error(error);

@@ -14,14 +14,18 @@ namespace brim {
 
 namespace {
 
+bool InMulti(const Connection& connection) { return connection.transaction != nullptr && connection.transaction->in_multi; }
+
 void Multi(Context& context) {
   Connection& connection = AsServer(context).connection();
+  if (InMulti(connection)) {
+    context.reply().Error("ERR MULTI calls can not be nested");
+    return;
+  }
   if (connection.transaction == nullptr) connection.transaction = std::make_unique<Transaction>();
   connection.transaction->in_multi = true;
   context.reply().Ok();
 }
-
-bool InMulti(const Connection& connection) { return connection.transaction != nullptr && connection.transaction->in_multi; }
 
 // Ends MULTI and all watches; the watched shards' locks must be held, or `lock` asked for.
 void EndTransaction(Connection& connection, bool lock) {
@@ -85,6 +89,10 @@ void Exec(Context& context) {
 
 void Watch(Context& context) {
   Connection& connection = AsServer(context).connection();
+  if (InMulti(connection)) {
+    context.reply().Error("ERR WATCH inside MULTI is not allowed");
+    return;
+  }
   if (connection.transaction == nullptr) connection.transaction = std::make_unique<Transaction>();
   Transaction& transaction = *connection.transaction;
   for (size_t i = 1; i < context.argc(); i++) {
@@ -96,7 +104,7 @@ void Watch(Context& context) {
     Shard& shard = shards.Of(hash);
     KeyRef ref = shard.db(context.db()).Find(key, hash);
     bool expired = ref && ref.entry().has_expiry() && ref.expiry_ms() < context.now_ms();
-    shard.Watch(context.db(), key, &transaction.watch);
+    shard.Watch(context.db(), key, &transaction.watch, expired);
     transaction.watched.push_back({context.db(), std::string(key), expired});
   }
   context.reply().Ok();
@@ -111,13 +119,13 @@ void Unwatch(Context& context) {
 constexpr uint32_t kControl = kNoScript | kLoading | kStale | kFast | kAllowBusy;
 
 constexpr CommandSpec kRows[] = {
-    {"multi", 1, kControl | kNoMulti, {}, kCatTransaction, Group::kTransactions, "1.2.0", "O(1)",
+    {"multi", 1, kControl, {}, kCatTransaction, Group::kTransactions, "1.2.0", "O(1)",
      "Begins a transaction: commands are queued until EXEC.", "", Multi},
     {"exec", 1, kNoScript | kLoading | kStale | kSkipSlowlog, {}, kCatTransaction, Group::kTransactions, "1.2.0",
      "Depends on the queued commands", "Runs the queued commands as one.", "", Exec},
     {"discard", 1, kControl, {}, kCatTransaction, Group::kTransactions, "2.0.0", "O(N) where N is the number of queued commands",
      "Drops the queued commands and ends the transaction.", "", Discard},
-    {"watch", -2, kControl | kNoMulti, {KeyRange(1, -1, 1, kKeyRO)}, kCatTransaction, Group::kTransactions, "2.2.0",
+    {"watch", -2, kControl, {KeyRange(1, -1, 1, kKeyRO)}, kCatTransaction, Group::kTransactions, "2.2.0",
      "O(1) for each key", "Makes the next EXEC fail if one of the keys changes before it.", "key [key ...]", Watch},
     {"unwatch", 1, kControl, {}, kCatTransaction, Group::kTransactions, "2.2.0", "O(1)", "Forgets the watched keys.", "", Unwatch},
 };
@@ -158,7 +166,7 @@ void Transactions::Queue(ServerContext& context, const Command& command, std::sp
 void Transactions::AbortExec(ServerContext& context, std::string_view reason) {
   if (reason.starts_with("OOM ") || reason.starts_with("ERR ")) reason = reason[0] == 'E' ? reason.substr(4) : reason;
   context.reply().Error("EXECABORT Transaction discarded because of: " + std::string(reason));
-  EndTransaction(context.connection(), true);
+  Forget(context.connection());
 }
 
 uint64_t Transactions::Mask(Connection& connection) {

@@ -39,7 +39,7 @@ void Shard::SwapDatabases(int a, int b) {
 void Shard::RemoveByItself(KeyRef& ref, Removal why, bool lazy) {
   int db_index = ref.keyspace().db();
   if (shard_observer != nullptr) shard_observer->KeyRemoved(*this, db_index, ref.key(), why);
-  if (has_watches()) TouchWatchers(db_index, ref.key());
+  if (has_watches()) TouchWatchers(db_index, ref.key(), why == Removal::kExpired);
   auto& counter = why == Removal::kExpired ? expired_keys : evicted_keys;
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   ref.keyspace().Erase(ref, lazy);
@@ -125,27 +125,32 @@ void Shard::FlushDatabase(int index, bool lazy) {
   place = std::make_unique<Keyspace>(this, &heap_, index);
 }
 
-void Shard::Watch(int db_index, std::string_view key, WatchFlag* flag) { watches_[DbKey(db_index, key)].push_back(flag); }
+void Shard::Watch(int db_index, std::string_view key, WatchFlag* flag, bool expired) {
+  watches_[DbKey(db_index, key)].push_back({flag, expired});
+}
 
 void Shard::Unwatch(int db_index, std::string_view key, WatchFlag* flag) {
   auto it = watches_.find(DbKey(db_index, key));
   if (it == watches_.end()) return;
-  std::erase(it->second, flag);
+  std::erase_if(it->second, [flag](const Watcher& watcher) { return watcher.flag == flag; });
   if (it->second.empty()) watches_.erase(it);
 }
 
-void Shard::TouchWatchers(int db_index, std::string_view key) {
+void Shard::TouchWatchers(int db_index, std::string_view key, bool by_expiry) {
   auto it = watches_.find(DbKey(db_index, key));
   if (it == watches_.end()) return;
-  for (WatchFlag* flag : it->second) flag->touched.store(true, std::memory_order_relaxed);
+  for (Watcher& watcher : it->second) {
+    if (!by_expiry || !watcher.expired) watcher.flag->touched.store(true, std::memory_order_relaxed);
+    watcher.expired = false;
+  }
 }
 
 void Shard::TouchWatchersOfDb(int db_index, Keyspace* other) {
-  for (auto& [db_key, flags] : watches_) {
+  for (auto& [db_key, watchers] : watches_) {
     if (DbOf(db_key) != db_index) continue;
     uint64_t hash = HashBytes(KeyOf(db_key));
     if (!db(db_index).Find(KeyOf(db_key), hash) && (other == nullptr || !other->Find(KeyOf(db_key), hash))) continue;
-    for (WatchFlag* flag : flags) flag->touched.store(true, std::memory_order_relaxed);
+    for (Watcher& watcher : watchers) watcher.flag->touched.store(true, std::memory_order_relaxed);
   }
 }
 

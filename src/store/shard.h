@@ -76,10 +76,11 @@ class Shard {
   bool Tidy(int64_t deadline_us);
 
   // --- watched keys
-  void Watch(int db, std::string_view key, WatchFlag* flag);
+  // `expired`: the key is there but past its time; deleting it is then no change.
+  void Watch(int db, std::string_view key, WatchFlag* flag, bool expired);
   void Unwatch(int db, std::string_view key, WatchFlag* flag);
   bool has_watches() const { return !watches_.empty(); }
-  void TouchWatchers(int db, std::string_view key);
+  void TouchWatchers(int db, std::string_view key, bool by_expiry = false);
   // FLUSHDB, SWAPDB: every watched key of the database that exists now or in `other`.
   void TouchWatchersOfDb(int db, Keyspace* other);
 
@@ -116,7 +117,11 @@ class Shard {
   std::vector<std::unique_ptr<Keyspace>> keyspaces_;
   std::deque<Detached> garbage_;
   std::deque<std::unique_ptr<Keyspace>> condemned_;
-  std::unordered_map<std::string, std::vector<WatchFlag*>> watches_;
+  struct Watcher {
+    WatchFlag* flag;
+    bool expired;
+  };
+  std::unordered_map<std::string, std::vector<Watcher>> watches_;
   std::unordered_map<std::string, std::deque<KeyWaiter*>> waiters_;
   std::vector<Entry*> due_;
   int expire_db_ = 0;

@@ -15,6 +15,8 @@ namespace brim {
 namespace {
 
 using zset_pack::BytesOf;
+using zset_pack::IsAboveMin;
+using zset_pack::IsBelowMax;
 
 uint64_t HashOfBlock(const void* block) { return HashBytes(Zset::MemberOf(block)->text()); }
 
@@ -260,6 +262,10 @@ ZsetRanks ZsetRanksOf(const Value& value, const ZsetScoreRange& range) {
 ZsetRanks ZsetRanksOf(const Value& value, const ZsetLexRange& range, bool backward) {
   if (!value.external()) return zset_pack::RanksOf(BytesOf(value), range, backward);
   const ZsetTree& tree = value.As<Zset>()->tree;
+  if (tree.size() == 0) return {};
+  // Never so where all scores are the same; where they are not, this much of redis-server's behaviour can be had.
+  if (!IsAboveMin(range.min, tree.Select(tree.size() - 1)->text())) return {};
+  if (!IsBelowMax(range.max, tree.Select(0)->text())) return {};
   auto rank = [&](const ZsetLexRange::Bound& bound, bool after) {
     if (bound.kind == ZsetLexRange::Bound::kText) return tree.CountBefore(ZsetBound::Text(bound.text, after));
     return bound.kind == ZsetLexRange::Bound::kLowest ? 0 : tree.size();

@@ -113,6 +113,10 @@ void ZsetSample(const Value& value, size_t count, Fn&& fn);
 template <class Fn>
 void ZsetDraw(const Value& value, size_t count, Fn&& fn);
 
+// A score as a listpack keeps it, and as ZSCAN shows it then: whole numbers up to 2^62 in plain digits. Returns the
+// length; `to` has 40 bytes.
+int FormatPackedScore(double score, char* to);
+
 void ZsetConvertToTree(Value& value);
 // For a result that was built as a tree: makes it a listpack if the limits allow. O(1) when it has too many members.
 void ZsetPackIfSmall(Value& value);

@@ -21,8 +21,7 @@ struct MemberText {
 };
 
 struct ScoreText {
-  // Adding 0 takes the sign off a zero.
-  explicit ScoreText(double score) : text(buffer, static_cast<size_t>(FormatDouble17(score + 0.0, buffer))) {}
+  explicit ScoreText(double score) : text(buffer, static_cast<size_t>(FormatPackedScore(score, buffer))) {}
   ScoreText(const ScoreText&) = delete;
   ScoreText& operator=(const ScoreText&) = delete;
   char buffer[40];
@@ -51,6 +50,15 @@ void InsertAt(ValueBytes& value, size_t at, std::string_view member, double scor
   listpack::InsertMany(value, at, texts, 2);
 }
 
+bool IsEmptyRange(const ZsetLexRange& range) {
+  if (range.min.kind != range.max.kind) return range.min.kind > range.max.kind;
+  if (range.min.kind != ZsetLexRange::Bound::kText) return true;
+  int order = range.min.text.compare(range.max.text);
+  return order > 0 || (order == 0 && (range.min.without || range.max.without));
+}
+
+}  // namespace
+
 bool IsAboveMin(const ZsetLexRange::Bound& min, std::string_view text) {
   if (min.kind != ZsetLexRange::Bound::kText) return min.kind == ZsetLexRange::Bound::kLowest;
   return min.without ? text > min.text : text >= min.text;
@@ -60,15 +68,6 @@ bool IsBelowMax(const ZsetLexRange::Bound& max, std::string_view text) {
   if (max.kind != ZsetLexRange::Bound::kText) return max.kind == ZsetLexRange::Bound::kHighest;
   return max.without ? text < max.text : text <= max.text;
 }
-
-bool IsEmptyRange(const ZsetLexRange& range) {
-  if (range.min.kind != range.max.kind) return range.min.kind > range.max.kind;
-  if (range.min.kind != ZsetLexRange::Bound::kText) return true;
-  int order = range.min.text.compare(range.max.text);
-  return order > 0 || (order == 0 && (range.min.without || range.max.without));
-}
-
-}  // namespace
 
 size_t PreviousMember(const uint8_t* lp, size_t at) {
   size_t score_at = listpack::Previous(lp, at);
@@ -180,3 +179,16 @@ void VisitSample(const uint8_t* lp, size_t count, bool distinct, ZsetVisitor vis
 }
 
 }  // namespace brim::zset_pack
+
+namespace brim {
+
+int FormatPackedScore(double score, char* to) {
+  constexpr double kWholeMax = 4611686018427387904.0;
+  if (score >= -kWholeMax && score <= kWholeMax) {
+    auto whole = static_cast<int64_t>(score);
+    if (static_cast<double>(whole) == score) return FormatInt64(whole, to);
+  }
+  return FormatDouble17(score, to);
+}
+
+}  // namespace brim

@@ -30,6 +30,10 @@ void Append(ValueBytes& value, std::string_view member, double score);
 // Gives the member at `at` another score and the place that it belongs to. `member` is its text, from elsewhere.
 void Change(ValueBytes& value, size_t at, std::string_view member, double score);
 
+// Whether the text is on the right side of one end.
+bool IsAboveMin(const ZsetLexRange::Bound& min, std::string_view text);
+bool IsBelowMax(const ZsetLexRange::Bound& max, std::string_view text);
+
 ZsetRanks RanksOf(const uint8_t* lp, const ZsetScoreRange& range);
 ZsetRanks RanksOf(const uint8_t* lp, const ZsetLexRange& range, bool backward);
 
