@@ -121,6 +121,9 @@ bool TidyTable(Heap& heap, Table& table, uint64_t* cursor, bool move_blocks) {
 }  // namespace
 
 bool TidyStructure(Heap& heap, Type type, Encoding encoding, void* structure, uint64_t* cursor) {
+  if (type == Type::kList) return ListTidySome(*static_cast<List*>(structure), cursor);
+  // The tree's references to member blocks stay as they are.
+  if (type == Type::kZset) return TidyTable(heap, static_cast<Zset*>(structure)->table, cursor, false);
   if (type == Type::kHash) return TidyTable(heap, static_cast<HashTable*>(structure)->table, cursor, true);
   if (type == Type::kSet && encoding == Encoding::kHashtable) {
     return TidyTable(heap, static_cast<SetTable*>(structure)->table, cursor, true);
