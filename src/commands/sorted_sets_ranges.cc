@@ -121,7 +121,7 @@ void RangeGeneric(Context& context, size_t at, bool store, RangeBy by, bool any_
       ZsetConvertToTree(result);
     }
     if (ref) {
-      ZsetForRanks(ref, ranks, false, [&](std::string_view member, double score) {
+      ZsetForRanks(ref, ranks, query.range.backward, [&](std::string_view member, double score) {
         ZsetSet(result, member, score);
         return true;
       });

@@ -263,14 +263,23 @@ ZsetRanks ZsetRanksOf(const Value& value, const ZsetLexRange& range, bool backwa
   if (!value.external()) return zset_pack::RanksOf(BytesOf(value), range, backward);
   const ZsetTree& tree = value.As<Zset>()->tree;
   if (tree.size() == 0) return {};
-  // Never so where all scores are the same; where they are not, this much of redis-server's behaviour can be had.
-  if (!IsAboveMin(range.min, tree.Select(tree.size() - 1)->text())) return {};
-  if (!IsBelowMax(range.max, tree.Select(0)->text())) return {};
+  const ZsetMember* first = tree.Select(0);
+  const ZsetMember* last = tree.Select(tree.size() - 1);
+  if (!IsAboveMin(range.min, last->text()) || !IsBelowMax(range.max, first->text())) return {};
   auto rank = [&](const ZsetLexRange::Bound& bound, bool after) {
     if (bound.kind == ZsetLexRange::Bound::kText) return tree.CountBefore(ZsetBound::Text(bound.text, after));
     return bound.kind == ZsetLexRange::Bound::kLowest ? 0 : tree.size();
   };
-  return {rank(range.min, range.min.without), rank(range.max, !range.max.without)};
+  ZsetRanks ranks{rank(range.min, range.min.without), rank(range.max, !range.max.without)};
+  if (first->score() == last->score() || ranks.size() == 0) return ranks;
+  // Texts are not in order: what is answered begins at one end and stops at the first member outside.
+  ZsetTree::Cursor cursor(tree, backward ? ranks.end - 1 : ranks.begin, backward);
+  size_t inside = 0;
+  while (const ZsetMember* member = cursor.Next()) {
+    if (!IsAboveMin(range.min, member->text()) || !IsBelowMax(range.max, member->text())) break;
+    inside++;
+  }
+  return backward ? ZsetRanks{ranks.end - inside, ranks.end} : ZsetRanks{ranks.begin, ranks.begin + inside};
 }
 
 void VisitZsetRanks(const Value& value, ZsetRanks ranks, bool backward, ZsetVisitor visit, void* fn) {
