@@ -37,6 +37,8 @@ bool MatchClass(std::string_view pattern, size_t* p, char c, bool ignore_case) {
 
 // One star is remembered at a time: the last one seen can take up whatever an earlier one could.
 bool GlobMatch(std::string_view pattern, std::string_view text, bool ignore_case) {
+  // Redis has it that no pattern but the empty one matches the empty text.
+  if (text.empty()) return pattern.empty();
   size_t p = 0;
   size_t t = 0;
   size_t star_p = std::string_view::npos;

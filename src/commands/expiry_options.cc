@@ -7,8 +7,9 @@
 
 namespace brim {
 
-bool ParseExpiryOption(Context& context, size_t* i, int allowed, ExpiryOption* option) {
-  if (option->kind != ExpiryOption::kNone) return false;
+namespace {
+
+bool ReadExpiryOption(Context& context, size_t* i, int allowed, ExpiryOption* option) {
   if ((allowed & kAllowKeepTtl) && ArgIs(context, *i, "KEEPTTL")) {
     option->kind = ExpiryOption::kKeep;
     return true;
@@ -31,6 +32,15 @@ bool ParseExpiryOption(Context& context, size_t* i, int allowed, ExpiryOption* o
   }
   option->text = context.arg(++*i);
   return true;
+}
+
+}  // namespace
+
+bool ParseExpiryOption(Context& context, size_t* i, int allowed, ExpiryOption* option) {
+  // The same option may come again (the last counts), another may not.
+  ExpiryOption::Kind before = option->kind;
+  if (!ReadExpiryOption(context, i, allowed, option)) return false;
+  return before == ExpiryOption::kNone || before == option->kind;
 }
 
 bool ResolveExpiry(Context& context, ExpiryOption* option) {

@@ -56,7 +56,7 @@ void Scan(Context& context) {
       visited++;
       auto* entry = slot.As<Entry>();
       if (options.type != Type::kNone && entry->type() != options.type) return;
-      if (!options.pattern.empty() && !GlobMatch(options.pattern, entry->key(), false)) return;
+      if (!options.Wants(entry->key())) return;
       if (Expired(*entry, context.now_ms())) {
         expired.emplace_back(entry->key());
       } else {

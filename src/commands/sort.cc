@@ -250,8 +250,8 @@ bool FindSortKeys(std::span<const std::string_view> argv, KeyPosition* keys, siz
 
 constexpr uint32_t kSortCategories = kCatSet | kCatSortedSet | kCatList | kCatDangerous;
 constexpr const char* kSortCost = "O(N+M*log(M)) where N is the number of elements and M the number of those answered";
-constexpr int kUnknownRead = kKeyRO | kKeyAccess | kKeyIncomplete;
-constexpr int kUnknownWrite = kKeyOW | kKeyUpdate | kKeyIncomplete;
+constexpr int kUnknownRead = kKeyRO | kKeyAccess;
+constexpr int kUnknownWrite = kKeyOW | kKeyUpdate;
 
 // Patterns may name any key: every shard is locked.
 constexpr CommandSpec kRows[] = {

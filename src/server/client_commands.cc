@@ -27,6 +27,9 @@ bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
 }
 
+// Client-side caching comes later: nobody tracks.
+void ClientGetredir(Context& context) { context.reply().Integer(-1); }
+
 void ClientId(Context& context) { context.reply().Integer(static_cast<int64_t>(Own(context).id)); }
 
 void ClientGetname(Context& context) {
@@ -237,6 +240,8 @@ constexpr CommandSpec kRows[] = {
     {"client", -2, kSentinel, {}, 0, Group::kConnection, "2.4.0", "Depends on the subcommand", "Commands about connections.", "", nullptr},
     {"client|getname", 2, kPlain, {}, kCatConnection, Group::kConnection, "2.6.9", "O(1)", "Answers the connection's name.", "", ClientGetname},
     {"client|help", 2, kLoading | kStale | kSentinel, {}, kCatConnection, Group::kConnection, "5.0.0", "O(1)", "Lists the subcommands.", "", ContainerHelp},
+    {"client|getredir", 2, kPlain, {}, kCatConnection, Group::kConnection, "6.0.0", "O(1)",
+     "Answers to whom invalidations are sent: -1, to nobody.", "", ClientGetredir},
     {"client|id", 2, kPlain, {}, kCatConnection, Group::kConnection, "5.0.0", "O(1)", "Answers the connection's number.", "", ClientId},
     {"client|info", 2, kPlain, {}, kCatConnection, Group::kConnection, "6.2.0", "O(1)", "Describes the connection.", "", ClientInfo,
      nullptr, "nondeterministic_output"},
@@ -251,7 +256,7 @@ constexpr CommandSpec kRows[] = {
      "Spares the connection when clients are cut to save memory.", "<ON|OFF>", ClientNoEvict},
     {"client|no-touch", 3, kNoScript | kLoading | kStale, {}, kCatConnection, Group::kConnection, "7.2.0", "O(1)",
      "Whether the connection's commands refresh keys' last use.", "<ON|OFF>", ClientNoTouch},
-    {"client|pause", -3, kAdminOnly, {}, kCatConnection, Group::kConnection, "3.0.0", "O(1)", "Holds clients' commands back for a while.",
+    {"client|pause", -3, kAdminOnly, {}, kCatConnection, Group::kConnection, "2.9.50", "O(1)", "Holds clients' commands back for a while.",
      "timeout [WRITE|ALL]", ClientPause},
     {"client|reply", 3, kPlain, {}, kCatConnection, Group::kConnection, "3.2.0", "O(1)", "Whether the connection's commands are answered.",
      "<ON|OFF|SKIP>", ClientReply},

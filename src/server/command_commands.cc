@@ -73,6 +73,13 @@ void ReplyNames(Reply& reply, std::span<const Named> names, uint32_t bits, const
   }
 }
 
+// Keys that the three old numbers cannot tell.
+bool HasMovableKeys(const CommandSpec& spec) {
+  return std::any_of(std::begin(spec.keys), std::end(spec.keys), [](const KeySpec& key) {
+    return key.begin != KeySpec::kNone && (key.begin != KeySpec::kIndex || key.find != KeySpec::kRange);
+  });
+}
+
 struct LegacyRange {
   int first = 0;
   int last = 0;
@@ -191,7 +198,7 @@ void ReplyInfo(Reply& reply, const Command& command) {
   reply.ArrayHeader(10);
   reply.Bulk(command.container != nullptr ? std::string_view(spec.name) : std::string_view(command.name));
   reply.Integer(spec.arity);
-  ReplyNames(reply, kFlagNames, command.flags, "", true);
+  ReplyNames(reply, kFlagNames, command.flags | (HasMovableKeys(spec) ? uint32_t{kMovableKeys} : 0u), "", true);
   reply.Integer(range.first);
   reply.Integer(range.last);
   reply.Integer(range.step);
@@ -406,9 +413,9 @@ constexpr CommandSpec kRows[] = {
     {"command|count", 2, kFlags, {}, kCatConnection, Group::kServer, "2.8.13", "O(1)", "Counts the commands.", "", CommandCount},
     {"command|docs", -2, kFlags, {}, kCatConnection, Group::kServer, "7.0.0", "O(N) where N is the number of commands asked for",
      "Documents commands.", "[command-name [command-name ...]]", CommandDocs, nullptr, kAnyOrder},
-    {"command|getkeys", -3, kFlags, {}, kCatConnection, Group::kServer, "2.8.13", "O(N) where N is the number of arguments",
+    {"command|getkeys", -4, kFlags, {}, kCatConnection, Group::kServer, "2.8.13", "O(N) where N is the number of arguments",
      "Answers the keys of a whole command.", "command [arg [arg ...]]", CommandGetkeys},
-    {"command|getkeysandflags", -3, kFlags, {}, kCatConnection, Group::kServer, "7.0.0",
+    {"command|getkeysandflags", -4, kFlags, {}, kCatConnection, Group::kServer, "7.0.0",
      "O(N) where N is the number of arguments", "Answers the keys of a whole command and what it does with them.",
      "command [arg [arg ...]]", CommandGetkeysandflags},
     {"command|help", 2, kFlags, {}, kCatConnection, Group::kServer, "5.0.0", "O(1)", "Lists the subcommands.", "", ContainerHelp},

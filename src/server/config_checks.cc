@@ -199,8 +199,10 @@ bool CheckPercentiles(Config&, const std::string& text, std::string* canonical, 
 bool CheckPercentOrMemory(Config&, const std::string& text, std::string* canonical, std::string* reason) {
   int64_t value;
   if (text.ends_with('%')) {
-    if (ReadInt(text.substr(0, text.size() - 1), &value) && value >= 0 && value <= 100) return true;
-    return Refuse(reason, "argument must be between 0 and 100 inclusive");
+    if (!ReadInt(text.substr(0, text.size() - 1), &value) || value < 0) {
+      return Refuse(reason, "argument must be a memory or percent value");
+    }
+    return value <= 100 || Refuse(reason, "percentage argument must be less or equal to 100");
   }
   if (!ParseMemorySize(text, &value)) return Refuse(reason, "argument must be a memory or percent value");
   *canonical = std::to_string(value);

@@ -28,7 +28,7 @@ void ConfigGet(Context& context) {
 
 void ConfigSet(Context& context) {
   if (context.argc() % 2 != 0) {
-    context.reply().Error("ERR wrong number of arguments for 'config|set' command");
+    context.reply().Error(errors::kSyntax);
     return;
   }
   std::vector<std::pair<std::string, std::string>> settings;

@@ -39,6 +39,8 @@ void Select(Context& context) {
   int64_t db;
   if (!ParseInt64(context.arg(1), &db)) {
     context.reply().Error(errors::kNotAnInteger);
+  } else if (db < INT32_MIN || db > INT32_MAX) {
+    context.reply().Error("ERR value is out of range, value must between -2147483648 and 2147483647");
   } else if (db < 0 || db >= server.config().databases) {
     context.reply().Error("ERR DB index is out of range");
   } else {

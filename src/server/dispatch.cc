@@ -2,6 +2,7 @@
 
 #include <x86intrin.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "memory/account.h"
@@ -35,10 +36,12 @@ void UnlockShards(uint64_t mask) {
 
 // "ERR unknown command 'x', with args beginning with: 'a' 'b' "
 std::string UnknownCommandText(std::span<const std::string_view> argv) {
-  std::string text = "ERR unknown command '" + std::string(argv[0].substr(0, 128)) + "', with args beginning with: ";
+  // As redis-server prints them: up to a zero byte.
+  auto printable = [](std::string_view arg, size_t most) { return std::string(arg.substr(0, std::min(arg.find('\0'), most))); };
+  std::string text = "ERR unknown command '" + printable(argv[0], 128) + "', with args beginning with: ";
   std::string args;
   for (size_t i = 1; i < argv.size() && args.size() < 128; i++) {
-    args += "'" + std::string(argv[i].substr(0, 128 - args.size())) + "' ";
+    args += "'" + printable(argv[i], 128 - args.size()) + "' ";
   }
   return text + args;
 }

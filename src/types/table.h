@@ -229,7 +229,7 @@ class Table {
 
   template <class Match>
   static int FindInBucket(uint8_t* bucket, uint32_t local, Match& match) {
-    uint64_t same = ~NonZero(Load64(bucket) ^ (local >> 3) * 0x0101010101010101) & kHighBits;
+    uint64_t same = ~NonZero(Load64(bucket) ^ uint64_t{local >> 3} * 0x0101010101010101) & kHighBits;
     for (; same; same &= same - 1) {
       int i = std::countr_zero(same) >> 3;
       uint64_t raw = LoadRaw(bucket, i);

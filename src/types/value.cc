@@ -107,12 +107,10 @@ void MoveBlock(Heap& heap, Table::Slot slot) {
   heap.Free(block, bytes, MemoryCategory::kData);
 }
 
-bool TidyTable(Heap& heap, Table& table, uint64_t* cursor, bool move_blocks) {
+bool TidyTable(Heap& heap, Table& table, uint64_t* cursor) {
   constexpr int kSegments = 8;
   for (int i = 0; i < kSegments; i++) {
-    *cursor = table.Tidy(*cursor, [&](Table::Slot slot) {
-      if (move_blocks) MoveBlock(heap, slot);
-    });
+    *cursor = table.Tidy(*cursor, [&](Table::Slot slot) { MoveBlock(heap, slot); });
     if (*cursor == 0) return true;
   }
   return false;
@@ -122,11 +120,10 @@ bool TidyTable(Heap& heap, Table& table, uint64_t* cursor, bool move_blocks) {
 
 bool TidyStructure(Heap& heap, Type type, Encoding encoding, void* structure, uint64_t* cursor) {
   if (type == Type::kList) return ListTidySome(*static_cast<List*>(structure), cursor);
-  // The tree's references to member blocks stay as they are.
-  if (type == Type::kZset) return TidyTable(heap, static_cast<Zset*>(structure)->table, cursor, false);
-  if (type == Type::kHash) return TidyTable(heap, static_cast<HashTable*>(structure)->table, cursor, true);
+  if (type == Type::kZset) return ZsetTidy(heap, static_cast<Zset*>(structure), cursor);
+  if (type == Type::kHash) return TidyTable(heap, static_cast<HashTable*>(structure)->table, cursor);
   if (type == Type::kSet && encoding == Encoding::kHashtable) {
-    return TidyTable(heap, static_cast<SetTable*>(structure)->table, cursor, true);
+    return TidyTable(heap, static_cast<SetTable*>(structure)->table, cursor);
   }
   return true;
 }

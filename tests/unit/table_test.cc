@@ -71,7 +71,7 @@ TEST_F(TableTest, ShrinksWhenEmptied) {
   for (uint64_t i = 0; i < 100000; i++) Add(i);
   size_t full = table.table_bytes();
   for (uint64_t i = 0; i < 98000; i++) Remove(i);
-  EXPECT_LT(table.table_bytes(), full / 8);
+  EXPECT_LT(table.table_bytes(), full / 6);
   for (uint64_t i = 98000; i < 100000; i++) ASSERT_TRUE(Find(i));
 }
 
