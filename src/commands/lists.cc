@@ -78,8 +78,9 @@ void Linsert(Context& context) {
     return;
   }
   List& list = ListOf(ref);
+  ListNeedle pivot(context.arg(3));
   for (ListPlace place = ListSeek(list, 0); place; place = ListNext(place)) {
-    if (!listpack::Equals(place.node->listpack(), place.at, context.arg(3))) continue;
+    if (!pivot.Equals(place)) continue;
     ListInsert(list, place, context.arg(4), behind);
     context.Changed(key, kNotifyList, "linsert");
     context.reply().Integer(static_cast<int64_t>(list.length));
@@ -234,9 +235,10 @@ void Lrem(Context& context) {
   bool backward = count < 0;
   uint64_t most = count == 0 ? UINT64_MAX : backward ? 0 - static_cast<uint64_t>(count) : static_cast<uint64_t>(count);
   uint64_t removed = 0;
+  ListNeedle needle(context.arg(3));
   ListPlace place = ListSeek(list, backward ? -1 : 0);
   while (place && removed < most) {
-    if (listpack::Equals(place.node->listpack(), place.at, context.arg(3))) {
+    if (needle.Equals(place)) {
       place = ListErase(list, place, backward);
       removed++;
     } else {
@@ -301,10 +303,11 @@ void Lpos(Context& context) {
   int64_t to_skip = (backward ? -options.rank : options.rank) - 1;
   int64_t compared = 0;
   size_t found = 0;
+  ListNeedle needle(context.arg(2));
   size_t token = many ? reply.BeginDeferred() : 0;
   ListPlace place = ListSeek(list, backward ? -1 : 0);
   for (; place && (options.max_compared == 0 || compared < options.max_compared); compared++) {
-    if (listpack::Equals(place.node->listpack(), place.at, context.arg(2)) && to_skip-- <= 0) {
+    if (needle.Equals(place) && to_skip-- <= 0) {
       auto length = static_cast<int64_t>(list.length);
       reply.Integer(backward ? length - 1 - compared : compared);
       found++;
@@ -381,7 +384,8 @@ bool ParseListMultiPop(Context& context, size_t at, std::span<const std::string_
   for (size_t i = where + 1; sound && i < context.argc(); i += 2) {
     sound = !counted && i + 1 < context.argc() && ArgIs(context, i, "COUNT");
     if (!sound) break;
-    if (!ParseRangeArg(context, i + 1, 1, INT64_MAX, &request->count, "ERR count should be greater than 0")) return false;
+    if (!ParseRangeArg(context, i + 1, 1, INT64_MAX, &request->count, "ERR count should be greater than 0"))
+      return false;
     counted = true;
   }
   if (!sound) context.reply().Error(errors::kSyntax);
@@ -424,13 +428,20 @@ void MoveElement(Context& context, KeyRef& ref, std::string_view from_key, std::
   if (wrong_type) return;
   List& list = ListOf(ref);
   char buffer[24];
-  std::string text(ListSeek(list, from_left ? 0 : -1).Get().Text(buffer));
-  // The target first: when both are the same list it must not be deleted in between.
-  if (!target) target = CreateList(context, to_key);
-  if (from_key != to_key) ListPush(ListOf(target), text, to_left);
-  ListPop(list, from_left);
-  if (from_key == to_key) ListPush(list, text, to_left);
+  std::string_view text = ListSeek(list, from_left ? 0 : -1).Get().Text(buffer);
   context.reply().Bulk(text);
+  if (target && &ListOf(target) == &list) {
+    // The same list: what is pushed may not lie in it.
+    if (list.length > 1 && from_left != to_left) {
+      std::string copy(text);
+      ListPop(list, from_left);
+      ListPush(list, copy, to_left);
+    }
+  } else {
+    if (!target) target = CreateList(context, to_key);
+    ListPush(ListOf(target), text, to_left);
+    ListPop(list, from_left);
+  }
   context.Changed(to_key, kNotifyList, to_left ? "lpush" : "rpush");
   context.Changed(from_key, kNotifyList, from_left ? "lpop" : "rpop");
   if (list.length == 0) {
@@ -450,47 +461,197 @@ constexpr const char* kPushCost = "O(N) where N is the number of elements given"
 constexpr const char* kMoveCost = "O(1)";
 
 constexpr CommandSpec kRows[] = {
-    {"lpush", -3, kPush, {kPushKey}, kCatList, Group::kList, "1.0.0", kPushCost,
-     "Puts elements at the head of a list; creates it when absent.", "key element [element ...]", Lpush},
-    {"rpush", -3, kPush, {kPushKey}, kCatList, Group::kList, "1.0.0", kPushCost,
-     "Puts elements at the tail of a list; creates it when absent.", "key element [element ...]", Rpush},
-    {"lpushx", -3, kPush, {kPushKey}, kCatList, Group::kList, "2.2.0", kPushCost,
-     "Puts elements at the head of a list that exists.", "key element [element ...]", Lpushx},
-    {"rpushx", -3, kPush, {kPushKey}, kCatList, Group::kList, "2.2.0", kPushCost,
-     "Puts elements at the tail of a list that exists.", "key element [element ...]", Rpushx},
-    {"linsert", 5, kWrite | kDenyOom, {kPushKey}, kCatList, Group::kList, "2.2.0",
-     "O(N) where N is the number of elements before the pivot", "Puts an element before or after another one.",
-     "key BEFORE|AFTER pivot element", Linsert},
-    {"llen", 2, kReadonly | kFast, {KeyAt(1, kKeyRO)}, kCatList, Group::kList, "1.0.0", "O(1)", "Counts the elements of a list.",
-     "key", Llen},
-    {"lindex", 3, kReadonly, {kReadKey}, kCatList, Group::kList, "1.0.0", "O(N) where N is the number of elements passed",
-     "Answers the element of an index.", "key index", Lindex},
-    {"lset", 4, kWrite | kDenyOom, {KeyAt(1, kKeyRW | kKeyUpdate)}, kCatList, Group::kList, "1.0.0",
-     "O(N) where N is the number of elements passed", "Replaces the element of an index.", "key index element", Lset},
-    {"lpop", -2, kWrite | kFast, {kPopKey}, kCatList, Group::kList, "1.0.0", "O(N) where N is the number of elements taken",
-     "Takes elements from the head of a list and answers them.", "key [count]", Lpop},
-    {"rpop", -2, kWrite | kFast, {kPopKey}, kCatList, Group::kList, "1.0.0", "O(N) where N is the number of elements taken",
-     "Takes elements from the tail of a list and answers them.", "key [count]", Rpop},
-    {"lrange", 4, kReadonly, {kReadKey}, kCatList, Group::kList, "1.0.0",
-     "O(S+N) where S is the distance to the start and N the number of elements", "Answers a range of elements.",
-     "key start stop", Lrange},
-    {"ltrim", 4, kWrite, {KeyAt(1, kKeyRW | kKeyDelete)}, kCatList, Group::kList, "1.0.0",
-     "O(N) where N is the number of elements removed", "Keeps a range of elements and removes the others.", "key start stop",
+    {"lpush",
+     -3,
+     kPush,
+     {kPushKey},
+     kCatList,
+     Group::kList,
+     "1.0.0",
+     kPushCost,
+     "Puts elements at the head of a list; creates it when absent.",
+     "key element [element ...]",
+     Lpush},
+    {"rpush",
+     -3,
+     kPush,
+     {kPushKey},
+     kCatList,
+     Group::kList,
+     "1.0.0",
+     kPushCost,
+     "Puts elements at the tail of a list; creates it when absent.",
+     "key element [element ...]",
+     Rpush},
+    {"lpushx",
+     -3,
+     kPush,
+     {kPushKey},
+     kCatList,
+     Group::kList,
+     "2.2.0",
+     kPushCost,
+     "Puts elements at the head of a list that exists.",
+     "key element [element ...]",
+     Lpushx},
+    {"rpushx",
+     -3,
+     kPush,
+     {kPushKey},
+     kCatList,
+     Group::kList,
+     "2.2.0",
+     kPushCost,
+     "Puts elements at the tail of a list that exists.",
+     "key element [element ...]",
+     Rpushx},
+    {"linsert",
+     5,
+     kWrite | kDenyOom,
+     {kPushKey},
+     kCatList,
+     Group::kList,
+     "2.2.0",
+     "O(N) where N is the number of elements before the pivot",
+     "Puts an element before or after another one.",
+     "key BEFORE|AFTER pivot element",
+     Linsert},
+    {"llen",
+     2,
+     kReadonly | kFast,
+     {KeyAt(1, kKeyRO)},
+     kCatList,
+     Group::kList,
+     "1.0.0",
+     "O(1)",
+     "Counts the elements of a list.",
+     "key",
+     Llen},
+    {"lindex",
+     3,
+     kReadonly,
+     {kReadKey},
+     kCatList,
+     Group::kList,
+     "1.0.0",
+     "O(N) where N is the number of elements passed",
+     "Answers the element of an index.",
+     "key index",
+     Lindex},
+    {"lset",
+     4,
+     kWrite | kDenyOom,
+     {KeyAt(1, kKeyRW | kKeyUpdate)},
+     kCatList,
+     Group::kList,
+     "1.0.0",
+     "O(N) where N is the number of elements passed",
+     "Replaces the element of an index.",
+     "key index element",
+     Lset},
+    {"lpop",
+     -2,
+     kWrite | kFast,
+     {kPopKey},
+     kCatList,
+     Group::kList,
+     "1.0.0",
+     "O(N) where N is the number of elements taken",
+     "Takes elements from the head of a list and answers them.",
+     "key [count]",
+     Lpop},
+    {"rpop",
+     -2,
+     kWrite | kFast,
+     {kPopKey},
+     kCatList,
+     Group::kList,
+     "1.0.0",
+     "O(N) where N is the number of elements taken",
+     "Takes elements from the tail of a list and answers them.",
+     "key [count]",
+     Rpop},
+    {"lrange",
+     4,
+     kReadonly,
+     {kReadKey},
+     kCatList,
+     Group::kList,
+     "1.0.0",
+     "O(S+N) where S is the distance to the start and N the number of elements",
+     "Answers a range of elements.",
+     "key start stop",
+     Lrange},
+    {"ltrim",
+     4,
+     kWrite,
+     {KeyAt(1, kKeyRW | kKeyDelete)},
+     kCatList,
+     Group::kList,
+     "1.0.0",
+     "O(N) where N is the number of elements removed",
+     "Keeps a range of elements and removes the others.",
+     "key start stop",
      Ltrim},
-    {"lrem", 4, kWrite, {KeyAt(1, kKeyRW | kKeyDelete)}, kCatList, Group::kList, "1.0.0",
-     "O(N) where N is the length of the list", "Removes elements equal to the one given.", "key count element", Lrem},
-    {"lpos", -3, kReadonly, {kReadKey}, kCatList, Group::kList, "6.0.6", "O(N) where N is the number of elements looked at",
-     "Answers the index of elements equal to the one given.", "key element [RANK rank] [COUNT num-matches] [MAXLEN len]",
+    {"lrem",
+     4,
+     kWrite,
+     {KeyAt(1, kKeyRW | kKeyDelete)},
+     kCatList,
+     Group::kList,
+     "1.0.0",
+     "O(N) where N is the length of the list",
+     "Removes elements equal to the one given.",
+     "key count element",
+     Lrem},
+    {"lpos",
+     -3,
+     kReadonly,
+     {kReadKey},
+     kCatList,
+     Group::kList,
+     "6.0.6",
+     "O(N) where N is the number of elements looked at",
+     "Answers the index of elements equal to the one given.",
+     "key element [RANK rank] [COUNT num-matches] [MAXLEN len]",
      Lpos},
-    {"rpoplpush", 3, kWrite | kDenyOom, {kPopKey, KeyAt(2, kKeyRW | kKeyInsert)}, kCatList, Group::kList, "1.2.0", kMoveCost,
-     "Moves a list's last element to the head of another list.", "source destination", Rpoplpush, nullptr, "",
-     "`LMOVE` with the `RIGHT` and `LEFT` arguments", "6.2.0"},
-    {"lmove", 5, kWrite | kDenyOom, {kPopKey, KeyAt(2, kKeyRW | kKeyInsert)}, kCatList, Group::kList, "6.2.0", kMoveCost,
-     "Moves an element from an end of a list to an end of another.", "source destination LEFT|RIGHT LEFT|RIGHT", Lmove},
-    {"lmpop", -4, kWrite, {KeyNum(1, 0, 1, 1, kKeyRW | kKeyAccess | kKeyDelete)}, kCatList, Group::kList, "7.0.0",
+    {"rpoplpush",
+     3,
+     kWrite | kDenyOom,
+     {kPopKey, KeyAt(2, kKeyRW | kKeyInsert)},
+     kCatList,
+     Group::kList,
+     "1.2.0",
+     kMoveCost,
+     "Moves a list's last element to the head of another list.",
+     "source destination",
+     Rpoplpush,
+     nullptr,
+     "",
+     "`LMOVE` with the `RIGHT` and `LEFT` arguments",
+     "6.2.0"},
+    {"lmove",
+     5,
+     kWrite | kDenyOom,
+     {kPopKey, KeyAt(2, kKeyRW | kKeyInsert)},
+     kCatList,
+     Group::kList,
+     "6.2.0",
+     kMoveCost,
+     "Moves an element from an end of a list to an end of another.",
+     "source destination LEFT|RIGHT LEFT|RIGHT",
+     Lmove},
+    {"lmpop",
+     -4,
+     kWrite,
+     {KeyNum(1, 0, 1, 1, kKeyRW | kKeyAccess | kKeyDelete)},
+     kCatList,
+     Group::kList,
+     "7.0.0",
      "O(N+M) where N is the number of keys and M the number of elements taken",
      "Takes elements from the first list that is not empty and answers them.",
-     "numkeys key [key ...] LEFT|RIGHT [COUNT count]", Lmpop},
+     "numkeys key [key ...] LEFT|RIGHT [COUNT count]",
+     Lmpop},
 };
 
 }  // namespace

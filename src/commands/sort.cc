@@ -1,6 +1,10 @@
 // SORT and SORT_RO.
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -60,42 +64,53 @@ bool ParseSortOptions(Context& context, bool may_store, SortOptions* options) {
   return true;
 }
 
+// What a BY or GET pattern names for an element: the element, a string's value or a hash field's.
+class PatternReader {
+ public:
+  explicit PatternReader(Context& context) : context_(context) {}
+
+  // False when there is none. The text is valid until the next call.
+  bool Find(std::string_view pattern, std::string_view element, std::string_view* value) {
+    if (pattern == "#") {
+      *value = element;
+      return true;
+    }
+    size_t star = pattern.find('*');
+    if (star == std::string_view::npos) return false;
+    std::string_view rest = pattern.substr(star + 1);
+    std::string_view field;
+    size_t arrow = rest.find("->");
+    if (arrow != std::string_view::npos && arrow + 2 < rest.size()) {
+      field = rest.substr(arrow + 2);
+      rest = rest.substr(0, arrow);
+    }
+    key_.assign(pattern.substr(0, star)).append(element).append(rest);
+    ref_ = context_.Lookup(key_, LookupKind::kRead);
+    if (!ref_) return false;
+    if (!field.empty()) return ref_.type() == Type::kHash && HashGet(ref_, field, buffer_, value);
+    if (ref_.type() != Type::kString) return false;
+    *value = ReadString(ref_, buffer_);
+    return true;
+  }
+
+ private:
+  Context& context_;
+  std::string key_;
+  KeyRef ref_;
+  char buffer_[24];
+};
+
 struct SortItem {
   std::string text;
-  double number = 0;
   std::string by;  // what ALPHA compares with BY
   bool has_by = false;
 };
 
-// What a BY or GET pattern names for the element: a string's value, or a hash field's. False when there is none.
-bool LookupPattern(Context& context, std::string_view pattern, const std::string& element, std::string* value) {
-  if (pattern == "#") {
-    *value = element;
-    return true;
-  }
-  size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return false;
-  std::string_view rest = pattern.substr(star + 1);
-  std::string_view field;
-  size_t arrow = rest.find("->");
-  if (arrow != std::string_view::npos && arrow + 2 < rest.size()) {
-    field = rest.substr(arrow + 2);
-    rest = rest.substr(0, arrow);
-  }
-  std::string key = std::string(pattern.substr(0, star)) + element + std::string(rest);
-  KeyRef ref = context.Lookup(key, LookupKind::kRead);
-  if (!ref) return false;
-  char buffer[24];
-  std::string_view found;
-  if (!field.empty()) {
-    if (ref.type() != Type::kHash || !HashGet(ref, field, buffer, &found)) return false;
-  } else {
-    if (ref.type() != Type::kString) return false;
-    found = ReadString(ref, buffer);
-  }
-  value->assign(found);
-  return true;
-}
+// What the sorting moves about.
+struct SortRow {
+  double number;
+  const SortItem* item;
+};
 
 // All elements in the order in which "nosort" gives them.
 void CollectItems(KeyRef& ref, const SortOptions& options, std::vector<SortItem>* items) {
@@ -121,35 +136,70 @@ void CollectItems(KeyRef& ref, const SortOptions& options, std::vector<SortItem>
         return true;
       });
       break;
-    default: break;
+    default:
+      break;
   }
+}
+
+// A score as strtod reads it, blanks in front included; not a number, and neither too large nor too small a one.
+bool ReadScore(std::string_view text, double* score) {
+  auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), *score);
+  if (error == std::errc() && stop == text.data() + text.size() && (*score == 0 || std::isnormal(*score))) return true;
+  std::string copy(text);
+  char* end;
+  errno = 0;
+  *score = strtod(copy.c_str(), &end);
+  return *end == 0 && errno != ERANGE && !std::isnan(*score);
 }
 
 // Finds what each item is compared by. False with the error replied.
-bool WeighItems(Context& context, const SortOptions& options, std::vector<SortItem>* items) {
+bool WeighItems(Context& context, const SortOptions& options, std::vector<SortItem>* items,
+                std::vector<SortRow>* rows) {
+  PatternReader reader(context);
+  rows->reserve(items->size());
+  bool sound = true;
   for (SortItem& item : *items) {
+    SortRow& row = rows->emplace_back(0.0, &item);
+    std::string_view by = item.text;
     if (options.has_by) {
-      item.has_by = LookupPattern(context, options.by, item.text, &item.by);
-      if (options.alpha || !item.has_by) continue;
+      item.has_by = reader.Find(options.by, item.text, &by);
+      if (!item.has_by) continue;
+      if (options.alpha) item.by = by;
     }
-    if (options.alpha) continue;
-    if (ParseDouble(options.has_by ? item.by : item.text, &item.number)) continue;
-    // strtod takes the empty text for 0.
-    if ((options.has_by ? item.by : item.text).empty()) continue;
-    context.reply().Error("ERR One or more scores can't be converted into double");
-    return false;
+    if (!options.alpha && !ReadScore(by, &row.number)) sound = false;
   }
-  return true;
+  if (!sound) context.reply().Error("ERR One or more scores can't be converted into double");
+  return sound;
 }
 
-int CompareItems(const SortItem& a, const SortItem& b, const SortOptions& options) {
+// In the order of the locale (LC_COLLATE), but by bytes for what is stored.
+int CompareTexts(const std::string& a, const std::string& b, const SortOptions& options) {
+  return options.stores ? a.compare(b) : strcoll(a.c_str(), b.c_str());
+}
+
+int CompareRows(const SortRow& a, const SortRow& b, const SortOptions& options) {
   if (!options.alpha) {
     if (a.number != b.number) return a.number < b.number ? -1 : 1;
-    return a.text.compare(b.text);
+    return a.item->text.compare(b.item->text);
   }
-  if (!options.has_by) return a.text.compare(b.text);
-  if (!a.has_by || !b.has_by) return a.has_by == b.has_by ? 0 : a.has_by ? 1 : -1;
-  return a.by.compare(b.by);
+  if (!options.has_by) return CompareTexts(a.item->text, b.item->text, options);
+  if (!a.item->has_by || !b.item->has_by) return a.item->has_by - b.item->has_by;
+  return CompareTexts(a.item->by, b.item->by, options);
+}
+
+// Sorts so far that the rows of [first, first + count) are right. Equal ones stay in their order.
+void SortRows(const SortOptions& options, std::vector<SortRow>* rows, size_t first, size_t count) {
+  auto before = [&options](const SortRow& a, const SortRow& b) {
+    int order = CompareRows(a, b, options);
+    if (order == 0) return a.item < b.item;
+    return options.descending ? order > 0 : order < 0;
+  };
+  auto stop = rows->begin() + static_cast<std::ptrdiff_t>(first + count);
+  if (first + count < rows->size() / 8) {
+    std::partial_sort(rows->begin(), stop, rows->end(), before);
+  } else {
+    std::sort(rows->begin(), rows->end(), before);
+  }
 }
 
 // The part of the items that LIMIT leaves.
@@ -160,43 +210,44 @@ std::pair<size_t, size_t> Window(const SortOptions& options, size_t size) {
   return {first, count};
 }
 
-void StoreItems(Context& context, const SortOptions& options, std::span<const SortItem> items) {
-  std::vector<std::pair<bool, std::string>> results;
-  for (const SortItem& item : items) {
-    if (options.gets.empty()) results.emplace_back(true, item.text);
+// Calls fn(found, text) for each text of the result.
+template <class Fn>
+void ForEachResult(Context& context, const SortOptions& options, std::span<const SortRow> rows, Fn&& fn) {
+  PatternReader reader(context);
+  for (const SortRow& row : rows) {
+    if (options.gets.empty()) fn(true, std::string_view(row.item->text));
     for (std::string_view pattern : options.gets) {
-      std::string value;
-      LookupPattern(context, pattern, item.text, &value);
-      results.emplace_back(true, std::move(value));
+      std::string_view value;
+      bool found = reader.Find(pattern, row.item->text, &value);
+      fn(found, value);
     }
   }
+}
+
+void StoreRows(Context& context, const SortOptions& options, std::span<const SortRow> rows) {
+  // Read in full first: a pattern may name the target.
+  std::vector<std::string> results;
+  results.reserve(rows.size() * std::max<size_t>(options.gets.size(), 1));
+  ForEachResult(context, options, rows,
+                [&](bool found, std::string_view text) { results.emplace_back(found ? text : ""); });
   bool was = context.Delete(options.target, lazyfree.server_del);
   if (results.empty()) {
     if (was) context.Changed(options.target, kNotifyGeneric, "del");
   } else {
     KeyRef ref = context.Create(options.target, Type::kList, Encoding::kQuicklist, EmptyListBytes());
     InitList(ref);
-    for (auto& [there, text] : results) ListPush(*ref.As<List>(), text, false);
+    for (const std::string& text : results) ListPush(*ref.As<List>(), text, false);
     context.Changed(options.target, kNotifyList, "sortstore");
     context.CountChanges(static_cast<int64_t>(results.size()) - 1);
   }
   context.reply().Integer(static_cast<int64_t>(results.size()));
 }
 
-void ReplyItems(Context& context, const SortOptions& options, std::span<const SortItem> items) {
+void ReplyRows(Context& context, const SortOptions& options, std::span<const SortRow> rows) {
   Reply& reply = context.reply();
-  reply.ArrayHeader(items.size() * std::max<size_t>(options.gets.size(), 1));
-  for (const SortItem& item : items) {
-    if (options.gets.empty()) reply.Bulk(item.text);
-    for (std::string_view pattern : options.gets) {
-      std::string value;
-      if (LookupPattern(context, pattern, item.text, &value)) {
-        reply.Bulk(value);
-      } else {
-        reply.Null();
-      }
-    }
-  }
+  reply.ArrayHeader(rows.size() * std::max<size_t>(options.gets.size(), 1));
+  ForEachResult(context, options, rows,
+                [&](bool found, std::string_view text) { found ? reply.Bulk(text) : reply.Null(); });
 }
 
 void SortGeneric(Context& context, bool may_store) {
@@ -215,16 +266,17 @@ void SortGeneric(Context& context, bool may_store) {
   }
   std::vector<SortItem> items;
   if (ref) CollectItems(ref, options, &items);
-  if (options.sorts) {
-    if (!WeighItems(context, options, &items)) return;
-    std::stable_sort(items.begin(), items.end(), [&](const SortItem& a, const SortItem& b) {
-      int order = CompareItems(a, b, options);
-      return options.descending ? order > 0 : order < 0;
-    });
-  }
   auto [first, count] = Window(options, items.size());
-  std::span<const SortItem> window(items.data() + first, count);
-  options.stores ? StoreItems(context, options, window) : ReplyItems(context, options, window);
+  std::vector<SortRow> rows;
+  if (options.sorts) {
+    if (!WeighItems(context, options, &items, &rows)) return;
+    SortRows(options, &rows, first, count);
+  } else {
+    rows.reserve(items.size());
+    for (const SortItem& item : items) rows.emplace_back(0.0, &item);
+  }
+  std::span<const SortRow> window(rows.data() + first, count);
+  options.stores ? StoreRows(context, options, window) : ReplyRows(context, options, window);
 }
 
 void Sort(Context& context) { SortGeneric(context, true); }
@@ -255,14 +307,29 @@ constexpr int kUnknownWrite = kKeyOW | kKeyUpdate;
 
 // Patterns may name any key: every shard is locked.
 constexpr CommandSpec kRows[] = {
-    {"sort", -2, kWrite | kDenyOom | kMovableKeys | kAllShards,
-     {KeyAt(1, kKeyRO | kKeyAccess), KeyUnknown(kUnknownRead), KeyUnknown(kUnknownWrite)}, kSortCategories, Group::kGeneric,
-     "1.0.0", kSortCost, "Sorts a list, set or sorted set, and answers or stores the result.",
-     "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC|DESC] [ALPHA] [STORE destination]", Sort,
+    {"sort",
+     -2,
+     kWrite | kDenyOom | kMovableKeys | kAllShards,
+     {KeyAt(1, kKeyRO | kKeyAccess), KeyUnknown(kUnknownRead), KeyUnknown(kUnknownWrite)},
+     kSortCategories,
+     Group::kGeneric,
+     "1.0.0",
+     kSortCost,
+     "Sorts a list, set or sorted set, and answers or stores the result.",
+     "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC|DESC] [ALPHA] [STORE destination]",
+     Sort,
      FindSortKeys},
-    {"sort_ro", -2, kReadonly | kMovableKeys | kAllShards, {KeyAt(1, kKeyRO | kKeyAccess), KeyUnknown(kUnknownRead)},
-     kSortCategories, Group::kGeneric, "7.0.0", kSortCost, "Sorts a list, set or sorted set and answers the result.",
-     "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC|DESC] [ALPHA]", SortRo},
+    {"sort_ro",
+     -2,
+     kReadonly | kMovableKeys | kAllShards,
+     {KeyAt(1, kKeyRO | kKeyAccess), KeyUnknown(kUnknownRead)},
+     kSortCategories,
+     Group::kGeneric,
+     "7.0.0",
+     kSortCost,
+     "Sorts a list, set or sorted set and answers the result.",
+     "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC|DESC] [ALPHA]",
+     SortRo},
 };
 
 }  // namespace

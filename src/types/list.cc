@@ -4,6 +4,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/numbers.h"
 #include "types/limits.h"
 
 namespace brim {
@@ -25,9 +26,29 @@ size_t ElementsMax() {
   return limit > 0 ? static_cast<size_t>(limit) : limit == 0 ? 1 : SIZE_MAX;
 }
 
-size_t BlockBytes(ListNode* node) { return sizeof(ListNode) + listpack::TotalBytes(node->listpack()); }
+// A plain node: [0: 4][1: 2][unused 2][size 8][text]. The 1 lies where a listpack counts its elements.
+constexpr size_t kPlainHeaderBytes = 16;
+
+size_t PlainSize(const uint8_t* area) {
+  uint64_t size;
+  memcpy(&size, area + 8, sizeof(size));
+  return size;
+}
+
+size_t AreaBytes(ListNode* node) {
+  uint8_t* area = node->listpack();
+  return node->plain() ? kPlainHeaderBytes + PlainSize(area) : listpack::TotalBytes(area);
+}
+
+size_t BlockBytes(ListNode* node) { return sizeof(ListNode) + AreaBytes(node); }
+
+// Not so large for listpacks, whose sizes are 32-bit numbers.
+bool IsPlainSize(std::string_view text) {
+  return text.size() >= std::min(encoding_limits.list_packed_threshold, listpack::kBytesMax);
+}
 
 bool HasRoom(ListNode* node, size_t more_bytes, size_t more_elements) {
+  if (node->plain()) return false;
   const uint8_t* lp = node->listpack();
   return listpack::TotalBytes(lp) + more_bytes <= BytesMax() && listpack::Count(lp) + more_elements <= ElementsMax();
 }
@@ -64,15 +85,20 @@ class NodeBytes final : public ValueBytes {
   size_t bytes_;
 };
 
-// A new node with an empty listpack between the two (null: at an end).
-ListNode* AddNode(List& list, ListNode* previous, ListNode* next) {
-  size_t bytes = sizeof(ListNode) + listpack::kEmptyBytes;
+// A new node between the two (null: at an end), its area of that size uninitialised.
+ListNode* LinkNode(List& list, ListNode* previous, ListNode* next, size_t area_bytes) {
+  size_t bytes = sizeof(ListNode) + area_bytes;
   auto* node = new (list.heap->Allocate(bytes, MemoryCategory::kData)) ListNode{previous, next};
-  listpack::Init(node->listpack());
   (previous != nullptr ? previous->next : list.head) = node;
   (next != nullptr ? next->previous : list.tail) = node;
   list.node_bytes += Heap::GrantedSize(bytes);
   list.nodes++;
+  return node;
+}
+
+ListNode* AddNode(List& list, ListNode* previous, ListNode* next) {
+  ListNode* node = LinkNode(list, previous, next, listpack::kEmptyBytes);
+  listpack::Init(node->listpack());
   return node;
 }
 
@@ -129,14 +155,34 @@ void InsertAt(List& list, ListNode* node, size_t at, std::string_view text) {
   list.length++;
 }
 
+// A node of its own for the text, whatever its size.
+void AddAlone(List& list, ListNode* previous, ListNode* next, std::string_view text) {
+  if (!IsPlainSize(text)) {
+    InsertAt(list, AddNode(list, previous, next), listpack::kHeaderBytes, text);
+    return;
+  }
+  ListNode* node = LinkNode(list, previous, next, kPlainHeaderBytes + text.size());
+  static constexpr uint8_t kMark[8] = {0, 0, 0, 0, 1};
+  uint64_t size = text.size();
+  uint8_t* area = node->listpack();
+  memcpy(area, kMark, sizeof(kMark));
+  memcpy(area + sizeof(kMark), &size, sizeof(size));
+  if (size != 0) memcpy(area + kPlainHeaderBytes, text.data(), size);
+  list.length++;
+}
+
 ListPlace FirstOf(ListNode* node) {
   if (node == nullptr) return {};
-  return {node, listpack::First(node->listpack())};
+  return {node, node->plain() ? kPlainHeaderBytes : listpack::First(node->listpack())};
 }
 
 ListPlace LastOf(ListNode* node) {
   if (node == nullptr) return {};
-  return {node, listpack::Last(node->listpack())};
+  return {node, node->plain() ? kPlainHeaderBytes : listpack::Last(node->listpack())};
+}
+
+ListPlace InNode(ListNode* node, int64_t index) {
+  return {node, node->plain() ? kPlainHeaderBytes : listpack::At(node->listpack(), index)};
 }
 
 List* NewList(Heap& heap) { return new (heap.Allocate(sizeof(List), MemoryCategory::kData)) List{&heap}; }
@@ -149,10 +195,27 @@ void InitList(Value& value) { value.MakeExternal(Encoding::kQuicklist, NewList(v
 
 size_t ListLength(const Value& value) { return value.As<List>()->length; }
 
+listpack::Item ListPlace::Get() const {
+  const uint8_t* area = node->listpack();
+  if (!node->plain()) [[likely]]
+    return listpack::Get(area, at);
+  return {{reinterpret_cast<const char*>(area) + kPlainHeaderBytes, PlainSize(area)}, false, 0};
+}
+
+ListNeedle::ListNeedle(std::string_view text) : text_(text), is_number_(ParseInt64(text, &number_)) {}
+
+bool ListNeedle::Equals(ListPlace place) const {
+  listpack::Item item = place.Get();
+  if (item.is_number) return is_number_ && item.number == number_;
+  // A number is never a text, but in a plain node.
+  return item.text == text_;
+}
+
 void ListPush(List& list, std::string_view text, bool front) {
   ListNode* node = front ? list.head : list.tail;
-  if (node == nullptr || !HasRoom(node, listpack::ElementBytes(text), 1)) {
-    node = front ? AddNode(list, nullptr, list.head) : AddNode(list, list.tail, nullptr);
+  if (node == nullptr || IsPlainSize(text) || !HasRoom(node, listpack::ElementBytes(text), 1)) {
+    front ? AddAlone(list, nullptr, list.head, text) : AddAlone(list, list.tail, nullptr, text);
+    return;
   }
   InsertAt(list, node, front ? listpack::kHeaderBytes : listpack::EndOffset(node->listpack()), text);
 }
@@ -166,41 +229,51 @@ ListPlace ListSeek(const List& list, int64_t index) {
   if (index < length / 2) {
     for (ListNode* node = list.head;; node = node->next) {
       auto count = static_cast<int64_t>(listpack::Count(node->listpack()));
-      if (index < count) return {node, listpack::At(node->listpack(), index)};
+      if (index < count) return InNode(node, index);
       index -= count;
     }
   }
   index = length - 1 - index;
   for (ListNode* node = list.tail;; node = node->previous) {
     auto count = static_cast<int64_t>(listpack::Count(node->listpack()));
-    if (index < count) return {node, listpack::At(node->listpack(), -1 - index)};
+    if (index < count) return InNode(node, -1 - index);
     index -= count;
   }
 }
 
 ListPlace ListNext(ListPlace place) {
+  if (place.node->plain()) return FirstOf(place.node->next);
   size_t at = listpack::Next(place.node->listpack(), place.at);
   return at != listpack::kEnd ? ListPlace{place.node, at} : FirstOf(place.node->next);
 }
 
 ListPlace ListPrevious(ListPlace place) {
+  if (place.node->plain()) return LastOf(place.node->previous);
   size_t at = listpack::Previous(place.node->listpack(), place.at);
   return at != listpack::kEnd ? ListPlace{place.node, at} : LastOf(place.node->previous);
 }
 
 void ListReplace(List& list, ListPlace place, std::string_view text) {
-  NodeBytes bytes(&list, place.node);
-  size_t old_bytes = listpack::ElementBytesAt(place.node->listpack(), place.at);
+  ListNode* node = place.node;
+  bool alone = listpack::Count(node->listpack()) == 1;
+  if (alone && (node->plain() || IsPlainSize(text))) {
+    AddAlone(list, node, node->next, text);
+    RemoveNode(list, node);
+    list.length--;
+    return;
+  }
+  NodeBytes bytes(&list, node);
+  size_t old_bytes = listpack::ElementBytesAt(node->listpack(), place.at);
   size_t new_bytes = listpack::ElementBytes(text);
-  if (new_bytes <= old_bytes || HasRoom(place.node, new_bytes - old_bytes, 0) ||
-      listpack::Count(place.node->listpack()) == 1) {
+  bool fits = new_bytes <= old_bytes || HasRoom(node, new_bytes - old_bytes, 0);
+  if (alone || (fits && !IsPlainSize(text))) {
     listpack::Replace(bytes, place.at, text);
     return;
   }
   // No room: the old one goes, the new one takes its place as an insertion.
   size_t next = listpack::Erase(bytes, place.at, 1);
   list.length--;
-  ListNode* node = bytes.node();
+  node = bytes.node();
   if (next != listpack::kEnd) {
     ListInsert(list, {node, next}, text, false);
   } else {
@@ -208,35 +281,44 @@ void ListReplace(List& list, ListPlace place, std::string_view text) {
   }
 }
 
+namespace {
+
+// Puts the text between two nodes, into one of them if it has room.
+void InsertBetween(List& list, ListNode* previous, ListNode* next, std::string_view text) {
+  bool alone = IsPlainSize(text);
+  size_t bytes = listpack::ElementBytes(text);
+  if (!alone && previous != nullptr && HasRoom(previous, bytes, 1)) {
+    InsertAt(list, previous, listpack::EndOffset(previous->listpack()), text);
+  } else if (!alone && next != nullptr && HasRoom(next, bytes, 1)) {
+    InsertAt(list, next, listpack::kHeaderBytes, text);
+  } else {
+    AddAlone(list, previous, next, text);
+  }
+}
+
+}  // namespace
+
 void ListInsert(List& list, ListPlace place, std::string_view text, bool behind) {
   ListNode* node = place.node;
-  size_t bytes = listpack::ElementBytes(text);
-  const uint8_t* lp = node->listpack();
   size_t at = place.at;
-  if (behind) at += listpack::ElementBytesAt(lp, at);
-  if (HasRoom(node, bytes, 1)) {
-    InsertAt(list, node, at, text);
-    return;
-  }
-  bool at_begin = at == listpack::kHeaderBytes;
-  bool at_end = at == listpack::EndOffset(lp);
-  if (!at_begin && !at_end) {
-    node = SplitAt(list, node, at);
-    at_end = true;
-  }
-  if (at_end) {
-    if (HasRoom(node, bytes, 1)) {
-      InsertAt(list, node, listpack::EndOffset(node->listpack()), text);
+  bool at_begin = !behind;
+  bool at_end = behind;
+  if (!node->plain()) {
+    const uint8_t* lp = node->listpack();
+    if (behind) at += listpack::ElementBytesAt(lp, at);
+    if (!IsPlainSize(text) && HasRoom(node, listpack::ElementBytes(text), 1)) {
+      InsertAt(list, node, at, text);
       return;
     }
-    ListNode* next = node->next;
-    if (next == nullptr || !HasRoom(next, bytes, 1)) next = AddNode(list, node, node->next);
-    InsertAt(list, next, listpack::kHeaderBytes, text);
-    return;
+    at_begin = at == listpack::kHeaderBytes;
+    at_end = at == listpack::EndOffset(lp);
   }
-  ListNode* previous = node->previous;
-  if (previous == nullptr || !HasRoom(previous, bytes, 1)) previous = AddNode(list, node->previous, node);
-  InsertAt(list, previous, listpack::EndOffset(previous->listpack()), text);
+  if (at_begin) {
+    InsertBetween(list, node->previous, node, text);
+  } else {
+    if (!at_end) node = SplitAt(list, node, at);
+    InsertBetween(list, node, node->next, text);
+  }
 }
 
 ListPlace ListErase(List& list, ListPlace place, bool backward) {
@@ -273,7 +355,12 @@ void ListEraseRange(List& list, size_t index, size_t count) {
     ListNode* next = node->next;
     size_t total = listpack::Count(node->listpack());
     size_t here = 0;
-    for (size_t at = place.at; at != listpack::kEnd && here < count; at = listpack::Next(node->listpack(), at)) here++;
+    if (total <= count && place.at == FirstOf(node).at) {
+      here = total;
+    } else {
+      for (size_t at = place.at; at != listpack::kEnd && here < count; at = listpack::Next(node->listpack(), at))
+        here++;
+    }
     if (here == total) {
       RemoveNode(list, node);
     } else {

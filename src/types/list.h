@@ -3,8 +3,11 @@
 //
 //   List:  head, tail, elements, bytes of the nodes
 //   node:  [ previous 8 | next 8 ] [ listpack ]      one block; grown and shrunk with its content
+//   plain: [ previous 8 | next 8 ] [ 0: 4 bytes | 1: 2 bytes | 2 unused ] [ size 8 ] [ text ]
 //
-// Nodes are as full as list-max-listpack-size allows (-2: 8 KB); an element larger than that has a node of its own.
+// Nodes are as full as list-max-listpack-size allows (-2: 8 KB); an element larger than that has a node of its own, and
+// one that no listpack should hold (1 GB, or DEBUG QUICKLIST-PACKED-THRESHOLD) a plain node, told by the size 0 where a
+// listpack tells its own.
 // list-compress-depth is accepted; nodes are not compressed. All calls need the lock of the value's shard.
 #include <cstdint>
 #include <string_view>
@@ -17,7 +20,9 @@ namespace brim {
 struct ListNode {
   ListNode* previous;
   ListNode* next;
+  // What follows the links: a listpack, but for plain nodes.
   uint8_t* listpack() { return reinterpret_cast<uint8_t*>(this + 1); }
+  bool plain() { return listpack::TotalBytes(listpack()) == 0; }
 };
 
 struct List {
@@ -34,7 +39,19 @@ struct ListPlace {
   ListNode* node = nullptr;
   size_t at = 0;
   explicit operator bool() const { return node != nullptr; }
-  listpack::Item Get() const { return listpack::Get(node->listpack(), at); }
+  listpack::Item Get() const;
+};
+
+// A text that elements are compared with, read as a number just once.
+class ListNeedle {
+ public:
+  explicit ListNeedle(std::string_view text);
+  bool Equals(ListPlace place) const;
+
+ private:
+  std::string_view text_;
+  int64_t number_ = 0;
+  bool is_number_;
 };
 
 // Bytes of a new list's value area, and its writing into a new key's value.
@@ -42,7 +59,7 @@ size_t EmptyListBytes();
 void InitList(Value& value);
 size_t ListLength(const Value& value);
 
-// O(1), but for moving at most one node's bytes.
+// O(1), but for moving at most one node's bytes. The text may lie in another list's node, not in this one's.
 void ListPush(List& list, std::string_view text, bool front);
 // Removes the first or last element of a list that is not empty. The caller deletes the key with the last one.
 void ListPop(List& list, bool front);

@@ -183,15 +183,18 @@ Table::Slot Table::Insert(uint64_t hash, const void* block) {
   }
   uint32_t local = LocalOf(hash);
   uint64_t raw = reinterpret_cast<uintptr_t>(block) >> 3 | static_cast<uint64_t>(local & 7) << 45;
+  count_++;
+  return PlaceOrGrow(hash, local, raw, 0);
+}
+
+Table::Slot Table::PlaceOrGrow(uint64_t hash, uint32_t local, uint64_t raw, uint8_t state) {
   Slot where;
   for (;;) {
     uint64_t index = IndexOf(hash);
     uint64_t word = directory()[index];
-    if (Place(SegmentOf(word), BucketsOf(word), local, raw, 0, &where)) break;
+    if (Place(SegmentOf(word), BucketsOf(word), local, raw, state, &where)) return where;
     Grow(index);
   }
-  count_++;
-  return where;
 }
 
 void Table::Grow(uint64_t index) {
@@ -240,6 +243,16 @@ void Table::MoveSegment(uint64_t index) {
   FreeSegment(old, BucketsOf(word));
 }
 
+// Places slots of another segment; returns how many of them found a place before one did not.
+uint32_t Table::PlaceSlots(uint8_t* segment, uint32_t buckets, const Slot* slots, uint32_t count) {
+  Slot where;
+  for (uint32_t i = 0; i < count; i++) {
+    const Slot& s = slots[i];
+    if (!Place(segment, buckets, LocalAt(s.bucket_, s.index_), s.Raw(), s.state(), &where)) return i;
+  }
+  return count;
+}
+
 void Table::Split(uint64_t index) {
   uint64_t word = directory()[index];
   int old_depth = DepthOf(word);
@@ -259,24 +272,28 @@ void Table::Split(uint64_t index) {
   });
   uint64_t span = uint64_t{1} << (depth() - old_depth - 1);
   uint64_t first = index & ~(2 * span - 1);
+  uint32_t placed[2];
   for (int half = 0; half < 2; half++) {
     uint32_t buckets = BucketsFor(counts[half]);
     uint8_t* segment = nullptr;
     for (;; buckets++) {
       segment = NewSegment(buckets);
-      uint32_t placed = 0;
-      Slot where;
-      for (; placed < counts[half]; placed++) {
-        Slot s = halves[half][placed];
-        if (!Place(segment, buckets, LocalAt(s.bucket_, s.index_), s.Raw(), s.state(), &where)) break;
-      }
-      if (placed == counts[half] || buckets == kMaxBuckets) break;
+      placed[half] = PlaceSlots(segment, buckets, halves[half], counts[half]);
+      if (placed[half] == counts[half] || buckets == kMaxBuckets) break;
       FreeSegment(segment, buckets);
     }
     SetWords(first + static_cast<uint64_t>(half) * span, old_depth + 1, MakeWord(segment, buckets, old_depth + 1));
   }
   if (hints_ != nullptr) hints_[first + span] = hints_[first];
   if (old_depth + 1 == depth()) deepest_ += 2;
+  // Elements that came in the order of their hashes may all be in one half, which is then as full as before: what found
+  // no place there goes in by further splits.
+  for (int half = 0; half < 2; half++) {
+    for (uint32_t i = placed[half]; i < counts[half]; i++) {
+      Slot s = halves[half][i];
+      PlaceOrGrow(hash_(s.block()), LocalAt(s.bucket_, s.index_), s.Raw(), s.state());
+    }
+  }
   FreeSegment(old, old_buckets);
 }
 

@@ -253,6 +253,8 @@ class Table {
   uint8_t* Rebuild(const uint8_t* old, uint32_t old_buckets, uint32_t* buckets);
   void Grow(uint64_t index);
   void MoveSegment(uint64_t index);
+  static uint32_t PlaceSlots(uint8_t* segment, uint32_t buckets, const Slot* slots, uint32_t count);
+  Slot PlaceOrGrow(uint64_t hash, uint32_t local, uint64_t raw, uint8_t state);
   void Split(uint64_t index);
   void DoubleDirectory();
   void HalveDirectory();

@@ -67,6 +67,25 @@ TEST_F(TableTest, StaysWellFilled) {
   }
 }
 
+// As a copy of another table is made: splits then put everything into one half.
+TEST_F(TableTest, KeepsWhatComesInHashOrder) {
+  for (int round = 0; round < 50; round++) {
+    std::map<uint64_t, uint64_t> by_hash;
+    for (uint64_t i = 0; i < 3000; i++) {
+      Item probe{i + static_cast<uint64_t>(round) * 100000};
+      by_hash[HashOfItem(&probe)] = probe.key;
+    }
+    for (auto [hash, key] : by_hash) Add(key);
+    ASSERT_EQ(table.size(), by_hash.size());
+    size_t seen = 0;
+    table.ForEach([&](Table::Slot) { seen++; });
+    ASSERT_EQ(seen, by_hash.size());
+    for (auto [hash, key] : by_hash) ASSERT_TRUE(Find(key));
+    for (auto [hash, key] : by_hash) Remove(key);
+    ASSERT_EQ(table.size(), 0u);
+  }
+}
+
 TEST_F(TableTest, ShrinksWhenEmptied) {
   for (uint64_t i = 0; i < 100000; i++) Add(i);
   size_t full = table.table_bytes();
