@@ -257,6 +257,7 @@ struct LposOptions {
   int64_t rank = 1;
   int64_t count = -1;  // -1: one position, not an array
   int64_t max_compared = 0;
+  bool rank_overflows = false;  // then COUNT limits nothing
 };
 
 bool ParseLposOptions(Context& context, LposOptions* options) {
@@ -267,7 +268,9 @@ bool ParseLposOptions(Context& context, LposOptions* options) {
     }
     if (ArgIs(context, i, "RANK")) {
       if (!ParseIntArg(context, i + 1, &options->rank)) return false;
-      if (options->rank == INT64_MIN) options->rank = -1;  // as it comes out of redis-server's arithmetic
+      // As it comes out of redis-server's arithmetic.
+      options->rank_overflows = options->rank == INT64_MIN;
+      if (options->rank_overflows) options->rank = -1;
       if (options->rank != 0) continue;
       context.reply().Error(
           "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start "
@@ -294,6 +297,7 @@ void Lpos(Context& context) {
   if (wrong_type) return;
   Reply& reply = context.reply();
   bool many = options.count >= 0;
+  bool limited = options.count > 0 && !options.rank_overflows;
   if (!ref) {
     many ? reply.ArrayHeader(0) : reply.Null();
     return;
@@ -311,7 +315,7 @@ void Lpos(Context& context) {
       auto length = static_cast<int64_t>(list.length);
       reply.Integer(backward ? length - 1 - compared : compared);
       found++;
-      if (!many || (options.count != 0 && found == static_cast<size_t>(options.count))) break;
+      if (!many || (limited && found == static_cast<size_t>(options.count))) break;
     }
     place = backward ? ListPrevious(place) : ListNext(place);
   }
