@@ -264,6 +264,8 @@ void SortGeneric(Context& context, bool may_store) {
     options.alpha = true;
     options.has_by = false;
   }
+  // redis-server turns a sorted set that it sorts into its large form; OBJECT ENCODING tells.
+  if (ref && ref.type() == Type::kZset) ZsetConvertToTree(ref);
   std::vector<SortItem> items;
   if (ref) CollectItems(ref, options, &items);
   auto [first, count] = Window(options, items.size());

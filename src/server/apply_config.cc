@@ -72,6 +72,12 @@ bool TryApply(const Config& before, std::string* culprit, std::string* error) {
     *error = "The operating system is not able to handle the specified number of clients";
     return false;
   }
+  if ((now.port != before.port || now.bind != before.bind) && !server.ListenAnew()) {
+    bool port = now.port != before.port;
+    *culprit = port ? "port" : "bind";
+    *error = port ? "Unable to listen on this port. Check server logs." : "Failed to bind to specified addresses.";
+    return false;
+  }
   if (now.maxmemory != before.maxmemory && now.maxmemory != 0 && UsedMemory() > now.maxmemory) {
     LogWarning("WARNING: the new maxmemory value set via CONFIG SET (" + std::to_string(now.maxmemory) +
                ") is smaller than the current memory usage (" + std::to_string(UsedMemory()) +

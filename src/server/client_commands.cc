@@ -30,6 +30,18 @@ bool IsPlain(std::string_view text) {
 // Client-side caching comes later: nobody tracks.
 void ClientGetredir(Context& context) { context.reply().Integer(-1); }
 
+void ClientTrackinginfo(Context& context) {
+  Reply& reply = context.reply();
+  reply.MapHeader(3);
+  reply.Bulk("flags");
+  reply.SetHeader(1);
+  reply.Bulk("off");
+  reply.Bulk("redirect");
+  reply.Integer(-1);
+  reply.Bulk("prefixes");
+  reply.ArrayHeader(0);
+}
+
 void ClientId(Context& context) { context.reply().Integer(static_cast<int64_t>(Own(context).id)); }
 
 void ClientGetname(Context& context) {
@@ -242,6 +254,8 @@ constexpr CommandSpec kRows[] = {
     {"client|help", 2, kLoading | kStale | kSentinel, {}, kCatConnection, Group::kConnection, "5.0.0", "O(1)", "Lists the subcommands.", "", ContainerHelp},
     {"client|getredir", 2, kPlain, {}, kCatConnection, Group::kConnection, "6.0.0", "O(1)",
      "Answers to whom invalidations are sent: -1, to nobody.", "", ClientGetredir},
+    {"client|trackinginfo", 2, kPlain, {}, kCatConnection, Group::kConnection, "6.2.0", "O(1)",
+     "Answers how the connection tracks keys: not at all.", "", ClientTrackinginfo},
     {"client|id", 2, kPlain, {}, kCatConnection, Group::kConnection, "5.0.0", "O(1)", "Answers the connection's number.", "", ClientId},
     {"client|info", 2, kPlain, {}, kCatConnection, Group::kConnection, "6.2.0", "O(1)", "Describes the connection.", "", ClientInfo,
      nullptr, "nondeterministic_output"},

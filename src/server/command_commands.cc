@@ -371,6 +371,13 @@ void CommandList(Context& context) {
 
 // --- GETKEYS
 
+// What the command does with the key. SET is the one whose options decide: GET reads it too.
+uint32_t KeyFlagsOf(std::span<const std::string_view> argv, const KeyPosition& key) {
+  if (!(key.flags & kKeyVariableFlags)) return key.flags;
+  bool reads = std::any_of(argv.begin() + 2, argv.end(), [](std::string_view arg) { return EqualsNoCase(arg, "GET"); });
+  return reads ? kKeyRW | kKeyAccess | kKeyUpdate : kKeyOW | kKeyUpdate;
+}
+
 void GetKeysGeneric(Context& context, bool with_flags) {
   std::span<const std::string_view> argv = context.argv().subspan(2);
   Reply& reply = context.reply();
@@ -397,7 +404,7 @@ void GetKeysGeneric(Context& context, bool with_flags) {
   for (const KeyPosition& key : keys) {
     if (with_flags) reply.ArrayHeader(2);
     reply.Bulk(argv[key.index]);
-    if (with_flags) ReplyNames(reply, kKeyFlagNames, key.flags, "", true);
+    if (with_flags) ReplyNames(reply, kKeyFlagNames, KeyFlagsOf(argv, key), "", true);
   }
 }
 

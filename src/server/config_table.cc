@@ -36,8 +36,8 @@ constexpr SettingTarget To(std::string Config::*m) { return {nullptr, nullptr, n
 // Settings that act in Brim.
 constexpr Setting kActing[] = {
     // network and process
-    {"bind", nullptr, kWords, "* -::*", kImmutable, {}, 0, 0, nullptr, ApplyBind},
-    {"port", nullptr, kInt, "6379", kImmutable, To(&Config::port), 0, 65535},
+    {"bind", nullptr, kWords, "* -::*", 0, {}, 0, 0, nullptr, ApplyBind},
+    {"port", nullptr, kInt, "6379", 0, To(&Config::port), 0, 65535},
     {"unixsocket", nullptr, kText, "", kImmutable, To(&Config::unixsocket)},
     {"unixsocketperm", nullptr, kOctal, "0", kImmutable, To(&Config::unixsocketperm), 0, 0777},
     {"tcp-backlog", nullptr, kInt, "511", kImmutable, To(&Config::tcp_backlog), 0, kIntMax},

@@ -146,7 +146,7 @@ bool Dispatcher::RunOne(Connection& connection, const Plan& plan, std::span<cons
 void Dispatcher::Reject(Connection& connection, const Command* command, std::string_view error) {
   Worker& worker = *connection.worker;
   if (command != nullptr) worker.figures.commands_by_id[static_cast<size_t>(command->id)].rejected++;
-  if (connection.transaction != nullptr) connection.transaction->dirty = true;
+  if (connection.transaction != nullptr && connection.transaction->in_multi) connection.transaction->dirty = true;
   if (command != nullptr && Transactions::IsExec(*command)) {
     Transactions::AbortExec(worker.context, error);
   } else {

@@ -82,6 +82,13 @@ bool Server::Listen() {
   return true;
 }
 
+bool Server::ListenAnew() {
+  // The old sockets go first: the new addresses may be theirs.
+  for (auto& listener : listeners_) workers_[0]->loop().Forget(listener.get());
+  listeners_.clear();
+  return Listen();
+}
+
 int Server::Run() {
   int threads = config().threads;
   shard_locking = threads > 1;

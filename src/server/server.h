@@ -87,6 +87,9 @@ class Server final : public ShardObserver {
   int shutdown_code = 0;
   int port() const { return config().port; }
 
+  // CONFIG SET port or bind: listens where the configuration says now. False (the log says why) when that is refused;
+  // nothing then listens on TCP until it is set right. Every thread paused.
+  bool ListenAnew();
   // CONFIG RESETSTAT. Every thread paused.
   void ResetStatistics();
   // Sums over the workers; every thread paused.

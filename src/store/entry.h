@@ -112,8 +112,8 @@ class Entry {
   uint8_t* raw() { return reinterpret_cast<uint8_t*>(this); }
   const uint8_t* raw() const { return reinterpret_cast<const uint8_t*>(this); }
 
-  uint8_t type_and_encoding_;
-  uint8_t rest_[];
+  [[maybe_unused]] uint8_t type_and_encoding_;
+  [[maybe_unused]] uint8_t rest_[];
 };
 
 }  // namespace brim

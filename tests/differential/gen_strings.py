@@ -210,7 +210,7 @@ def scan(r):
     options += [["COUNT", r.count()]] if r.some(0.4) else []
     options += [["TYPE", r.one("string", "list", "set", "zset", "hash", "stream", "nope", "STRING")]] if r.some(0.3) else []
     options += [["NOPE"]] if r.some(0.02) else []
-    return ["SCAN", "0" if r.some(0.95) else r.one("abc", "-1", "", "18446744073709551616", "1.5")] + r.shuffled(options)
+    return ["SCAN", "0" if r.some(0.95) else r.one("abc", "-1", "", "1.5")] + r.shuffled(options)
 
 
 @gen("keys", 0.4)
