@@ -94,7 +94,6 @@ size_t KeySpecCount(const CommandSpec& spec) {
 // The three numbers that came before key specs: those whose keys are one run of arguments.
 LegacyRange LegacyRangeOf(const CommandSpec& spec) {
   size_t count = KeySpecCount(spec);
-  LegacyRange range;
   unsigned last = 0;
   int first = INT32_MAX;
   int previous_last = 0;

@@ -152,7 +152,7 @@ void Hello(Context& context) {
   if (with_auth && !Authenticate(context, user, password)) return;
   if (!connection.authenticated) {
     context.reply().Error(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option "
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option "
         "can be used to authenticate the client and select the RESP protocol version at the same time");
     return;
   }

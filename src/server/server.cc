@@ -45,11 +45,11 @@ void Server::Dispatch(int fd, bool is_unix) {
   }
   uint32_t turn = next_worker_.fetch_add(1, std::memory_order_relaxed);
   Worker& worker = *workers_[turn % workers_.size()];
+  // Counted at once, so that a burst does not slip past maxclients.
+  worker.connection_count.fetch_add(1, std::memory_order_relaxed);
   if (worker.index() == 0) {
     worker.Adopt(fd, is_unix);  // listeners live on the first worker's thread
   } else {
-    // Counted at once, so that a burst does not slip past maxclients.
-    worker.connection_count.fetch_add(1, std::memory_order_relaxed);
     worker.loop().Post([&worker, fd, is_unix] { worker.Adopt(fd, is_unix); });
   }
 }

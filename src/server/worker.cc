@@ -32,7 +32,6 @@ void Worker::Adopt(int fd, bool is_unix) {
   auto connection = std::make_unique<Connection>(this, id, fd, is_unix);
   Connection* raw = connection.get();
   connections_.emplace(id, std::move(connection));
-  connection_count.store(static_cast<int>(connections_.size()), std::memory_order_relaxed);
   figures.connections_received++;
   if (!loop_.Add(fd, EPOLLIN, raw)) raw->CloseSoon();
 }
@@ -65,8 +64,8 @@ void Worker::CloseMarked() {
     if (it == connections_.end()) continue;
     loop_.Forget(it->second.get());
     connections_.erase(it);
+    connection_count.fetch_sub(1, std::memory_order_relaxed);
   }
-  if (!closing_.empty()) connection_count.store(static_cast<int>(connections_.size()), std::memory_order_relaxed);
   closing_.clear();
 }
 

@@ -1,0 +1,264 @@
+#!/usr/bin/python3
+"""Bad input and greedy clients. run.py --server "brim-server --threads 2" [--seed N]
+
+What is malformed gets redis-server's error, compared live with the oracle, and the connection ends; what is too much is
+cut or refused at its limit; the server stands all the time.
+"""
+
+import argparse
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+
+from servers import ORACLE, Server, Tally, free_port  # noqa: E402
+from wire import Closed, Connection, encode  # noqa: E402
+
+LONG = b"1" * 70000
+MALFORMED = {
+    "count is no number": b"*x\r\n",
+    "count is too large": b"*2147483648\r\n",
+    "count line has no end": b"*" + LONG,
+    "no dollar": b"*1\r\nGET\r\n",
+    "bulk length is no number": b"*1\r\n$x\r\n",
+    "bulk length is negative": b"*1\r\n$-5\r\n",
+    "bulk length is too large": b"*1\r\n$536870913\r\n",
+    "bulk length has no end": b"*1\r\n$" + LONG,
+    "inline without end": LONG,
+    "unbalanced double quote": b'SET a "b\r\n',
+    "unbalanced single quote": b"SET a 'b\r\n",
+    "text behind a quote": b'SET a "b"c\r\n',
+    "good, then bad": b"*1\r\n$4\r\nPING\r\n*1\r\nx\r\n",
+}
+SOUND = {
+    "inline": b"PING\r\nSET a 'x y'\r\nGET a\r\n",
+    "inline with escapes": b'SET a "\\x41\\n\\t\\"b"\r\nGET a\r\n',
+    "empty lines and arrays": b"\r\n*0\r\n*-1\r\n\r\nPING\r\n",
+    "line feed only": b"PING\nECHO hi\n",
+    "empty arguments": b"*3\r\n$3\r\nSET\r\n$0\r\n\r\n$0\r\n\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\n",
+    "unknown command": b"*2\r\n$3\r\nFOO\r\n$3\r\nbar\r\n",
+    "too few arguments": b"*1\r\n$3\r\nGET\r\n",
+    "letter case": b"*2\r\n$4\r\neChO\r\n$1\r\nx\r\n",
+}
+
+
+def answer(server, data, ends):
+    """(bytes that came back, whether the server ended the connection)"""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as s:
+        got = b""
+        try:
+            s.sendall(data)
+            s.settimeout(3 if ends else 0.25)
+            while True:
+                piece = s.recv(65536)
+                if not piece:
+                    return got, True
+                got += piece
+        except (TimeoutError, socket.timeout):
+            return got, False
+        except (ConnectionResetError, BrokenPipeError):
+            return got, True
+
+
+def protocol(server, oracle, tally):
+    for name, data in MALFORMED.items():
+        ours, theirs = answer(server, data, True), answer(oracle, data, True)
+        tally.check(ours == theirs and ours[1], f"malformed, {name}", f"{ours} instead of {theirs}")
+    for name, data in SOUND.items():
+        ours, theirs = answer(server, data, False), answer(oracle, data, False)
+        tally.check(ours == theirs, name, f"{ours} instead of {theirs}")
+
+
+def half_requests(server, _, tally):
+    wire = encode(["SET", "half", "x" * 3000]) + encode(["GET", "half"])
+    with server.connect() as c:
+        for i in range(0, len(wire), 97):
+            c.send_raw(wire[i : i + 97])
+            time.sleep(0.001)
+        tally.check(c.read() == ("+", b"OK") and c.read() == ("$", b"x" * 3000), "a request in pieces")
+    gone = [server.connect() for _ in range(50)]
+    for c in gone:
+        c.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1000000\r\nabc")
+        c.close()
+    tally.check(server.alive(), "clients that leave within a request")
+
+
+def unauthenticated(_, __, tally, command):
+    extra = ["--requirepass", "secret"]
+    with Server(command, extra) as ours, Server(ORACLE, extra) as theirs:
+        cases = [b"*11\r\n", b"*1\r\n$16385\r\n", b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n", b"*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n",
+                 b"AUTH secret\r\nPING\r\n", b"HELLO 3\r\n", b"PING\r\n", b"*1\r\n$4\r\nQUIT\r\n"]  # fmt: skip
+        for data in cases:
+            ends = data.startswith((b"*11", b"*1\r\n"))
+            a, b = answer(ours, data, ends), answer(theirs, data, ends)
+            tally.check(a == b, f"unauthenticated {data!r}", f"{a} instead of {b}")
+
+
+def info(server, field):
+    with server.connect() as c:
+        return int(re.search(rf"{field}:(\d+)".encode(), c.value("INFO", "everything")).group(1))
+
+
+def resident(server):
+    with open(f"/proc/{server.pid}/status") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)) * 1024
+
+
+def ends_soon(c, seconds=10):
+    """True when the server cuts the connection although its replies are not read."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            c.socket.setblocking(False)
+            c.socket.send(b"PING\r\n")
+        except BlockingIOError:
+            pass
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def slow_reader(server, _, tally):
+    with server.connect() as control:
+        control.call("CONFIG", "SET", "client-output-buffer-limit", "normal 8mb 0 0")
+        control.call("SET", "big", "x" * 100000)
+        with socket.socket() as raw:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.connect(("127.0.0.1", server.port))
+            raw.sendall(encode(["GET", "big"]) * 1000)
+            c = type("C", (), {"socket": raw})
+            tally.check(ends_soon(c), "a client that never reads is cut")
+        tally.check(control.call("PING") == ("+", b"PONG"), "the others are served")
+        control.call("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
+
+
+def query_limit(server, _, tally):
+    with server.connect() as control:
+        control.call("CONFIG", "SET", "client-query-buffer-limit", "1mb")
+        c = server.connect()
+        try:
+            c.send_raw(b"*2\r\n$3\r\nSET\r\n$100000000\r\n" + b"x" * (3 << 20))
+            cut = c.closed_within(5)
+        except (Closed, OSError, TimeoutError):
+            cut = True
+        tally.check(cut, "client-query-buffer-limit")
+        control.call("CONFIG", "SET", "client-query-buffer-limit", "1gb")
+
+
+def max_clients(_, __, tally, command):
+    with Server(command, ["--maxclients", "5"]) as server:
+        kept = [server.connect() for _ in range(5)]
+        time.sleep(0.1)
+        try:
+            refused = Connection(server.port)
+            reply = refused.read()
+        except Closed:
+            reply = "closed"
+        tally.check(reply == ("-", b"ERR max number of clients reached"), "maxclients", f"{reply}")
+        kept[0].close()
+        time.sleep(0.2)
+        tally.check(server.connect().call("PING") == ("+", b"PONG"), "room again after one has left")
+
+
+def many_connections(server, _, tally):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 10000
+    if hard != resource.RLIM_INFINITY and hard < wanted + 200:
+        print(f"only {hard} open files allowed: fewer connections")
+        wanted = hard - 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted + 200, hard) if hard > 0 else wanted + 200, hard))
+    with server.connect() as control:
+        control.call("CONFIG", "SET", "maxclients", wanted + 100)
+    before, sockets = resident(server), []
+    try:
+        for _ in range(wanted):
+            sockets.append(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        for s in sockets:
+            s.sendall(b"PING\r\n")
+        good = sum(s.recv(16) == b"+PONG\r\n" for s in sockets)
+        tally.check(good == wanted, f"{wanted} connections", f"{good} were answered")
+        each = (resident(server) - before) / wanted
+        tally.check(each < 4096, "memory of a connection at rest", f"{each:.0f} bytes")
+    finally:
+        for s in sockets:
+            s.close()
+
+
+def large_values(server, _, tally):
+    size = 512 << 20
+    with server.connect(60) as c:
+        c.send_raw(b"*3\r\n$3\r\nSET\r\n$4\r\nhuge\r\n$%d\r\n" % size)
+        piece = bytes(range(256)) * 4096
+        for _ in range(size // len(piece)):
+            c.socket.sendall(piece)
+        c.socket.sendall(b"\r\n")
+        tally.check(c.read() == ("+", b"OK"), "SET of 512 MB")
+        tally.check(c.value("STRLEN", "huge") == size, "its length")
+        tally.check(c.value("GETRANGE", "huge", size - 3, -1) == bytes([253, 254, 255]), "its end")
+        c.send("GET", "huge")
+        left, head = size, c.socket.recv(12, socket.MSG_WAITALL)
+        tally.check(head == b"$536870912\r\n", "GET of 512 MB", f"{head}")
+        while left > 0:
+            left -= len(c.socket.recv(min(left, 1 << 20)))
+        tally.check(c.socket.recv(2, socket.MSG_WAITALL) == b"\r\n", "its reply is whole")
+        tally.check(c.call("APPEND", "huge", "x")[0] == "-", "APPEND beyond 512 MB is refused")
+        c.call("DEL", "huge")
+
+
+def pipelines(server, _, tally):
+    with server.connect(60) as c:
+        replies = c.pipeline([["INCR", "deep"]] * 100000)
+        tally.check([n for _, n in replies] == list(range(1, 100001)), "a pipeline of 100000 commands")
+
+
+def start_up(_, __, tally, command):
+    binary = command.split()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        for line, text in (("maxmemory lots", "argument must be a memory value"), ("nonsense 1", "Bad directive"),
+                           ('requirepass "x', "Unbalanced quotes"), ("port", "wrong number of arguments"),
+                           ("databases 0", "must be between 1")):  # fmt: skip
+            path = os.path.join(folder, "redis.conf")
+            with open(path, "w") as f:
+                f.write(f"# a comment\n{line}\n")
+            done = subprocess.run([binary, path, "--port", str(free_port())], capture_output=True, text=True, timeout=20,
+                                  stdin=subprocess.DEVNULL)  # fmt: skip
+            good = done.returncode == 1 and text in done.stderr and "at line 2" in done.stderr and line in done.stderr
+            tally.check(good, f"start with {line!r}", f"{done.returncode} {done.stderr}")
+
+
+def bad_settings(server, oracle, tally):
+    for setting in (["maxmemory", "x"], ["maxmemory-samples", "0"], ["hz", "x"], ["save", "1"], ["timeout", "-1"],
+                    ["nosuch", "1"], ["maxmemory", "1", "maxmemory", "2"], ["daemonize", "yes"], ["activedefrag", "perhaps"],
+                    ["client-output-buffer-limit", "normal 1"], ["notify-keyspace-events", "q"],
+                    ["dir", "/"]):  # fmt: skip
+        with server.connect() as a, oracle.connect() as b:
+            ours, theirs = a.call("CONFIG", "SET", *setting), b.call("CONFIG", "SET", *setting)
+            tally.check(ours == theirs, f"CONFIG SET {setting}", f"{ours} instead of {theirs}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--server", required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    tally = Tally()
+    with Server(options.server) as server, Server(ORACLE) as oracle:
+        for test in (protocol, half_requests, slow_reader, query_limit, many_connections, large_values, pipelines,
+                     bad_settings):  # fmt: skip
+            test(server, oracle, tally)
+            tally.check(server.alive(), f"{test.__name__}: the server stands", server.log_tail())
+        tally.check(server.stop() == 0, "exit code")
+    for test in (unauthenticated, max_clients, start_up):
+        test(None, None, tally, options.server)
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
