@@ -1,4 +1,5 @@
 // brim-server: reads the configuration, puts the parts together, runs.
+#include <clocale>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -85,6 +86,7 @@ int ShardCount(int threads) {
 }
 
 int Main(int argc, char** argv) {
+  setlocale(LC_COLLATE, "");  // SORT ALPHA
   if (AnsweredAtOnce(argc, argv)) return 0;
   std::string message;
   RegisterCommands();
