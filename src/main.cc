@@ -21,11 +21,13 @@ namespace {
 // Every command there is. Listed here, because registration by static objects depends on the linker.
 void RegisterCommands() {
   for (CommandTable table :
-       {kStringCommands, kStringNumberCommands, kStringRangeCommands, kHashCommands, kListCommands, kListBlockingCommands,
-        kSetCommands, kSetAlgebraCommands, kSortedSetCommands, kSortedSetRangeCommands, kSortedSetPopCommands, kSortedSetAlgebraCommands,
-        kKeyCommands, kKeyspaceCommands, kExpireCommands, kObjectCommands, kSortCommands, kConnectionCommands,
-        kClientCommands, kTransactionCommands, kConfigCommands, kCommandCommands, kInfoCommands, kMemoryCommands,
-        kDebugCommands, kAdminCommands}) {
+       {kStringCommands,    kStringNumberCommands,   kStringRangeCommands,  kHashCommands,
+        kListCommands,      kListBlockingCommands,   kSetCommands,          kSetAlgebraCommands,
+        kSortedSetCommands, kSortedSetRangeCommands, kSortedSetPopCommands, kSortedSetAlgebraCommands,
+        kKeyCommands,       kKeyspaceCommands,       kExpireCommands,       kObjectCommands,
+        kSortCommands,      kConnectionCommands,     kClientCommands,       kTransactionCommands,
+        kConfigCommands,    kCommandCommands,        kInfoCommands,         kMemoryCommands,
+        kDebugCommands,     kAdminCommands}) {
     registry.Add(table);
   }
 }
@@ -36,10 +38,9 @@ bool RenameCommands(std::string* message) {
     if (registry.Rename(from, to)) continue;
     bool known = false;
     for (const auto& command : registry.all()) known |= EqualsNoCase(command->name, from);
-    *message = "\n*** FATAL CONFIG FILE ERROR (Redis " + std::string(kRedisVersion) + ") ***\n>>> 'rename-command \"" + from +
-               "\" \"" + to + "\"'\n" +
-               (!known ? "No such command in rename-command\n"
-                                               : "Target command name already exists\n");
+    *message = "\n*** FATAL CONFIG FILE ERROR (Redis " + std::string(kRedisVersion) + ") ***\n>>> 'rename-command \"" +
+               from + "\" \"" + to + "\"'\n" +
+               (!known ? "No such command in rename-command\n" : "Target command name already exists\n");
     return false;
   }
   return true;
@@ -103,8 +104,8 @@ int Main(int argc, char** argv) {
   server.ApplyConfig();
 
   LogWarning("oO0OoO0OoO0Oo Brim is starting oO0OoO0OoO0Oo");
-  LogWarning("Brim version=" + std::string(kVersion) + ", Redis version=" + kRedisVersion + ", bits=64, pid=" +
-             std::to_string(ProcessId()) + ", just started");
+  LogWarning("Brim version=" + std::string(kVersion) + ", Redis version=" + kRedisVersion +
+             ", bits=64, pid=" + std::to_string(ProcessId()) + ", just started");
   if (argc == 1) {
     LogWarning("Warning: no config file specified, using the default config. In order to specify a config file use " +
                std::string(argv[0]) + " /path/to/redis.conf");
@@ -122,7 +123,8 @@ int Main(int argc, char** argv) {
   server.run_id = RandomHexId();
   server.start_ms = WallUs() / 1000;
   shards.Build(ShardCount(config.threads), config.databases);
-  LogNotice("Running mode=standalone, port=" + std::to_string(config.port) + ", threads=" + std::to_string(config.threads) + ".");
+  LogNotice("Running mode=standalone, port=" + std::to_string(config.port) +
+            ", threads=" + std::to_string(config.threads) + ".");
   int code = server.Run();
   if (!pidfile.empty()) remove(pidfile.c_str());
   return code;

@@ -155,8 +155,8 @@ bool ParseMemorySize(std::string_view text, int64_t* bytes) {
   static constexpr struct {
     const char* name;
     int64_t factor;
-  } kUnits[] = {{"", 1},       {"b", 1},           {"k", 1000},       {"kb", 1 << 10}, {"m", 1000000},
-                {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30}};
+  } kUnits[] = {{"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1 << 10},
+                {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30}};
   std::string_view number = text.substr(0, digits);
   while (number.size() > 1 && number[0] == '0') number.remove_prefix(1);
   uint64_t n;

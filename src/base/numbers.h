@@ -18,8 +18,8 @@ int FormatUint64(uint64_t value, char* to);
 bool ParseDouble(std::string_view text, double* value);
 // As ParseDouble for the wider type (INCRBYFLOAT). NaN is refused.
 bool ParseLongDouble(std::string_view text, long double* value);
-// "%.17g", with whole numbers in plain digits where they fit; "inf", "-inf", "nan". Returns the length; `to` has 40 bytes.
-// Redis 7.0's form of scores.
+// "%.17g", with whole numbers in plain digits where they fit; "inf", "-inf", "nan". Returns the length; `to` has 40
+// bytes. Redis 7.0's form of scores.
 int FormatDouble17(double value, char* to);
 // "%.17Lf" without trailing zeros: INCRBYFLOAT's form. Returns the length; `to` has 5120 bytes.
 int FormatLongDoubleHuman(long double value, char* to);

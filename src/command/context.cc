@@ -14,7 +14,8 @@ KeyRef Context::LookupIn(int db, std::string_view key, LookupKind kind) {
     assert(waking_ && "key of a shard that is not locked");
     return {};
   }
-  if (waking_ && key != waking_key_ && std::find(waking_keys_.begin(), waking_keys_.end(), key) != waking_keys_.end()) return {};
+  if (waking_ && key != waking_key_ && std::find(waking_keys_.begin(), waking_keys_.end(), key) != waking_keys_.end())
+    return {};
   Table::Slot slot;
   KeyRef ref = shard.db(db).Find(key, hash, &slot);
   if (ref && ref.entry().has_expiry() && ref.expiry_ms() < now_ms_) {
@@ -66,7 +67,8 @@ void Context::ChangedIn(int db, std::string_view key, NotifyClass event_class, c
   if (shard.has_watches()) shard.TouchWatchers(db, key);
   if (eviction.IsLrm()) {
     Table::Slot slot;
-    if (KeyRef ref = shard.db(db).Find(key, hash, &slot)) StampUse(shard.clock(), ref.keyspace(), ref.entry(), slot, true);
+    if (KeyRef ref = shard.db(db).Find(key, hash, &slot))
+      StampUse(shard.clock(), ref.keyspace(), ref.entry(), slot, true);
   }
   if (event != nullptr) NotifyIn(db, event_class, event, key);
 }

@@ -16,9 +16,9 @@
 namespace brim {
 
 enum class LookupKind : uint8_t {
-  kRead,     // counts keyspace_hits / keyspace_misses, refreshes the access (LRU, LFU)
-  kWrite,    // refreshes the access; nothing counted
-  kPeek,     // neither (OBJECT, TTL, TYPE, DEBUG)
+  kRead,   // counts keyspace_hits / keyspace_misses, refreshes the access (LRU, LFU)
+  kWrite,  // refreshes the access; nothing counted
+  kPeek,   // neither (OBJECT, TTL, TYPE, DEBUG)
 };
 
 // What a blocking command waits for.
@@ -71,7 +71,8 @@ class Context {
     return CreateIn(db_, key, type, encoding, bytes, expiry_ms);
   }
   KeyRef CreateIn(int db, std::string_view key, Type type, Encoding encoding, size_t bytes, int64_t expiry_ms = -1);
-  // Removes the key; true if it was there. Big values are freed later when `lazy`. Neither notifies nor counts a change.
+  // Removes the key; true if it was there. Big values are freed later when `lazy`. Neither notifies nor counts a
+  // change.
   bool Delete(std::string_view key, bool lazy) { return DeleteIn(db_, key, lazy); }
   bool DeleteIn(int db, std::string_view key, bool lazy);
   void Delete(KeyRef& ref, bool lazy);
@@ -79,10 +80,14 @@ class Context {
   // --- effects. Call Changed once for each key whose value, expiry or existence changed: it marks watching
   // transactions, counts rdb_changes_since_last_save, refreshes LRM, and fires the keyspace event (class and name as
   // Redis documents them, e.g. kNotifyHash, "hset"). `event` may be null (no event).
-  void Changed(std::string_view key, NotifyClass event_class, const char* event) { ChangedIn(db_, key, event_class, event); }
+  void Changed(std::string_view key, NotifyClass event_class, const char* event) {
+    ChangedIn(db_, key, event_class, event);
+  }
   void ChangedIn(int db, std::string_view key, NotifyClass event_class, const char* event);
   // Only the event, or only the count of changes.
-  void Notify(NotifyClass event_class, const char* event, std::string_view key) { NotifyIn(db_, event_class, event, key); }
+  void Notify(NotifyClass event_class, const char* event, std::string_view key) {
+    NotifyIn(db_, event_class, event, key);
+  }
   void NotifyIn(int db, NotifyClass event_class, const char* event, std::string_view key);
   void CountChanges(int64_t n);
 
@@ -115,7 +120,7 @@ class Context {
   bool waking_ = false;             // a blocked command is tried again: keys of shards not locked count as absent
   std::string_view waking_key_;     // then: the one key, of those it waits for, that counts as present
   std::span<const std::string_view> waking_keys_;
-  bool no_touch_ = false;           // CLIENT NO-TOUCH
+  bool no_touch_ = false;  // CLIENT NO-TOUCH
 };
 
 }  // namespace brim

@@ -13,17 +13,21 @@ bool AddRange(const KeySpec& spec, size_t begin, size_t argc, std::vector<KeyPos
     last = static_cast<int64_t>(begin) + (static_cast<int64_t>(argc) - static_cast<int64_t>(begin)) / spec.limit - 1;
   }
   if (last >= static_cast<int64_t>(argc)) return false;
-  for (auto i = static_cast<int64_t>(begin); i <= last; i += spec.step) keys->push_back({static_cast<uint32_t>(i), spec.flags});
+  for (auto i = static_cast<int64_t>(begin); i <= last; i += spec.step)
+    keys->push_back({static_cast<uint32_t>(i), spec.flags});
   return true;
 }
 
-bool AddKeyNum(const KeySpec& spec, size_t begin, std::span<const std::string_view> argv, std::vector<KeyPosition>* keys) {
+bool AddKeyNum(const KeySpec& spec, size_t begin, std::span<const std::string_view> argv,
+               std::vector<KeyPosition>* keys) {
   size_t at = begin + static_cast<size_t>(spec.last);
   int64_t count;
   if (at >= argv.size() || !ParseInt64(argv[at], &count) || count < 0) return false;
   size_t first = begin + static_cast<size_t>(spec.limit);
-  if (static_cast<uint64_t>(count) > argv.size() || first + static_cast<size_t>(count * spec.step) > argv.size()) return false;
-  for (int64_t i = 0; i < count; i++) keys->push_back({static_cast<uint32_t>(first + static_cast<size_t>(i * spec.step)), spec.flags});
+  if (static_cast<uint64_t>(count) > argv.size() || first + static_cast<size_t>(count * spec.step) > argv.size())
+    return false;
+  for (int64_t i = 0; i < count; i++)
+    keys->push_back({static_cast<uint32_t>(first + static_cast<size_t>(i * spec.step)), spec.flags});
   return true;
 }
 

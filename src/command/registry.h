@@ -14,18 +14,18 @@ namespace brim {
 // A row, ready for dispatch.
 struct Command {
   const CommandSpec* spec = nullptr;
-  std::string name;        // as clients send it: lower case, renamed where the configuration says so
+  std::string name;  // as clients send it: lower case, renamed where the configuration says so
   Handler handler = nullptr;
   int arity = 0;
   uint32_t flags = 0;
-  int id = 0;              // index into per-command figures
+  int id = 0;  // index into per-command figures
   // Keys of the common form: argv[first], argv[first + step] ... argv[last] (last < 0: from the end); first 0: none.
   int first_key = 0;
   int last_key = 0;
   int key_step = 0;
-  bool simple_keys = true;  // the three fields above tell all keys
-  bool one_key = false;     // exactly argv[first_key]
-  const Command* container = nullptr;     // of a subcommand
+  bool simple_keys = true;             // the three fields above tell all keys
+  bool one_key = false;                // exactly argv[first_key]
+  const Command* container = nullptr;  // of a subcommand
   std::vector<const Command*> subcommands;
 
   bool ArityFits(size_t argc) const {

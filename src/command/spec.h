@@ -36,9 +36,9 @@ enum CommandFlag : uint32_t {
   kProtected = 1u << 21,
   kTouchesArbitraryKeys = 1u << 22,
   // Ours, never printed:
-  kAllShards = 1u << 26,   // runs with every shard of the server locked (KEYS, FLUSHALL, SCAN's simple cousins)
-  kExclusive = 1u << 27,   // runs while every other thread is paused (CONFIG SET, CLIENT KILL, SWAPDB, DEBUG)
-  kNoTouchKeys = 1u << 28, // looking at keys neither refreshes their access nor counts hits (OBJECT, TTL, TYPE ...)
+  kAllShards = 1u << 26,    // runs with every shard of the server locked (KEYS, FLUSHALL, SCAN's simple cousins)
+  kExclusive = 1u << 27,    // runs while every other thread is paused (CONFIG SET, CLIENT KILL, SWAPDB, DEBUG)
+  kNoTouchKeys = 1u << 28,  // looking at keys neither refreshes their access nor counts hits (OBJECT, TTL, TYPE ...)
 };
 
 // ACL categories that the flags do not imply (those are derived by CategoriesOf in acl-free code: read, write, fast,
@@ -68,13 +68,38 @@ enum AclCategory : uint32_t {
 };
 
 enum class Group : uint8_t {
-  kGeneric, kString, kList, kSet, kSortedSet, kHash, kPubSub, kTransactions, kConnection, kServer, kScripting,
-  kHyperLogLog, kCluster, kSentinel, kGeo, kStream, kBitmap, kModule,
+  kGeneric,
+  kString,
+  kList,
+  kSet,
+  kSortedSet,
+  kHash,
+  kPubSub,
+  kTransactions,
+  kConnection,
+  kServer,
+  kScripting,
+  kHyperLogLog,
+  kCluster,
+  kSentinel,
+  kGeo,
+  kStream,
+  kBitmap,
+  kModule,
 };
 
 enum KeySpecFlag : uint16_t {
-  kKeyRO = 1, kKeyRW = 2, kKeyOW = 4, kKeyRM = 8, kKeyAccess = 16, kKeyUpdate = 32, kKeyInsert = 64, kKeyDelete = 128,
-  kKeyNotKey = 256, kKeyIncomplete = 512, kKeyVariableFlags = 1024,
+  kKeyRO = 1,
+  kKeyRW = 2,
+  kKeyOW = 4,
+  kKeyRM = 8,
+  kKeyAccess = 16,
+  kKeyUpdate = 32,
+  kKeyInsert = 64,
+  kKeyDelete = 128,
+  kKeyNotKey = 256,
+  kKeyIncomplete = 512,
+  kKeyVariableFlags = 1024,
 };
 
 struct KeySpec {
@@ -84,9 +109,10 @@ struct KeySpec {
   int16_t index = 0;              // kIndex: argument; kKeyword: where the search starts (negative: from the end)
   const char* keyword = nullptr;  // kKeyword
   Find find = kRange;
-  int16_t last = 0;    // kRange: last key relative to begin, negative from the end of the arguments; kKeyNum: index of numkeys
-  int16_t step = 1;    // both
-  int16_t limit = 0;   // kRange: 0 or 1 none, 2: half of the rest ...; kKeyNum: first key, relative to begin
+  int16_t last =
+      0;  // kRange: last key relative to begin, negative from the end of the arguments; kKeyNum: index of numkeys
+  int16_t step = 1;   // both
+  int16_t limit = 0;  // kRange: 0 or 1 none, 2: half of the rest ...; kKeyNum: first key, relative to begin
   uint16_t flags = 0;
 };
 
@@ -117,16 +143,16 @@ struct CommandSpec {
   int arity;         // arguments with the name (and subcommand name); negative: at least that many
   uint32_t flags;
   KeySpec keys[3];
-  uint32_t categories;     // AclCategory bits beyond those the flags imply
+  uint32_t categories;  // AclCategory bits beyond those the flags imply
   Group group;
   const char* since;
   const char* complexity;  // our own words: "O(1)", "O(N) where N is ..."
   const char* summary;
-  const char* syntax;      // after the name: "key field value [field value ...]"
-  Handler handler;         // null: a container that only has subcommands
+  const char* syntax;  // after the name: "key field value [field value ...]"
+  Handler handler;     // null: a container that only has subcommands
   KeysFn find_keys = nullptr;
-  const char* tips = "";   // COMMAND's tips, comma separated: "nondeterministic_output"
-  const char* replaced_by = nullptr;      // deprecated commands: what to use now
+  const char* tips = "";              // COMMAND's tips, comma separated: "nondeterministic_output"
+  const char* replaced_by = nullptr;  // deprecated commands: what to use now
   const char* deprecated_since = nullptr;
 };
 

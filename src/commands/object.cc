@@ -34,7 +34,8 @@ void ObjectIdletime(Context& context) {
   if (!ref) return;
   if (eviction.IsLfu()) {
     context.reply().Error(
-        "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at "
+        "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between "
+        "policies at "
         "runtime LRU and LFU data will take some time to adjust.");
     return;
   }
@@ -46,7 +47,8 @@ void ObjectFreq(Context& context) {
   if (!ref) return;
   if (!eviction.IsLfu()) {
     context.reply().Error(
-        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between "
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "
+        "between "
         "policies at runtime LRU and LFU data will take some time to adjust.");
     return;
   }
@@ -56,16 +58,80 @@ void ObjectFreq(Context& context) {
 constexpr KeySpec kKey = KeyAt(2, kKeyRO);
 
 constexpr CommandSpec kRows[] = {
-    {"object", -2, 0, {}, 0, Group::kGeneric, "2.2.3", "Depends on the subcommand", "Tells how a key's value is kept.", "", nullptr},
-    {"object|encoding", 3, kReadonly, {kKey}, kCatKeyspace, Group::kGeneric, "2.2.3", "O(1)", "Answers the encoding of the value.",
-     "key", ObjectEncoding, nullptr, "nondeterministic_output"},
-    {"object|freq", 3, kReadonly, {kKey}, kCatKeyspace, Group::kGeneric, "4.0.0", "O(1)",
-     "Answers the logarithmic counter of uses (LFU policies).", "key", ObjectFreq, nullptr, "nondeterministic_output"},
-    {"object|help", 2, kLoading | kStale, {}, kCatKeyspace, Group::kGeneric, "6.2.0", "O(1)", "Lists the subcommands.", "", ContainerHelp},
-    {"object|idletime", 3, kReadonly, {kKey}, kCatKeyspace, Group::kGeneric, "2.2.3", "O(1)",
-     "Answers the seconds since the key was used.", "key", ObjectIdletime, nullptr, "nondeterministic_output"},
-    {"object|refcount", 3, kReadonly, {kKey}, kCatKeyspace, Group::kGeneric, "2.2.3", "O(1)",
-     "Answers the number of references to the value.", "key", ObjectRefcount, nullptr, "nondeterministic_output"},
+    {"object",
+     -2,
+     0,
+     {},
+     0,
+     Group::kGeneric,
+     "2.2.3",
+     "Depends on the subcommand",
+     "Tells how a key's value is kept.",
+     "",
+     nullptr},
+    {"object|encoding",
+     3,
+     kReadonly,
+     {kKey},
+     kCatKeyspace,
+     Group::kGeneric,
+     "2.2.3",
+     "O(1)",
+     "Answers the encoding of the value.",
+     "key",
+     ObjectEncoding,
+     nullptr,
+     "nondeterministic_output"},
+    {"object|freq",
+     3,
+     kReadonly,
+     {kKey},
+     kCatKeyspace,
+     Group::kGeneric,
+     "4.0.0",
+     "O(1)",
+     "Answers the logarithmic counter of uses (LFU policies).",
+     "key",
+     ObjectFreq,
+     nullptr,
+     "nondeterministic_output"},
+    {"object|help",
+     2,
+     kLoading | kStale,
+     {},
+     kCatKeyspace,
+     Group::kGeneric,
+     "6.2.0",
+     "O(1)",
+     "Lists the subcommands.",
+     "",
+     ContainerHelp},
+    {"object|idletime",
+     3,
+     kReadonly,
+     {kKey},
+     kCatKeyspace,
+     Group::kGeneric,
+     "2.2.3",
+     "O(1)",
+     "Answers the seconds since the key was used.",
+     "key",
+     ObjectIdletime,
+     nullptr,
+     "nondeterministic_output"},
+    {"object|refcount",
+     3,
+     kReadonly,
+     {kKey},
+     kCatKeyspace,
+     Group::kGeneric,
+     "2.2.3",
+     "O(1)",
+     "Answers the number of references to the value.",
+     "key",
+     ObjectRefcount,
+     nullptr,
+     "nondeterministic_output"},
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
-// The arguments that SCAN, HSCAN, SSCAN and ZSCAN share: cursor [MATCH pattern] [COUNT count], for SCAN [TYPE type] too.
+// The arguments that SCAN, HSCAN, SSCAN and ZSCAN share: cursor [MATCH pattern] [COUNT count], for SCAN [TYPE type]
+// too.
 #include <cstdint>
 #include <string>
 #include <string_view>

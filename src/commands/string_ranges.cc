@@ -64,7 +64,8 @@ void Getrange(Context& context) {
   Blob* blob = BlobOf(ref);
   if (blob != nullptr && part.size() >= kBlobBytes) {
     blob->Retain();
-    context.reply().BulkShared(part.data(), part.size(), [](void* b) { static_cast<Blob*>(b)->Release(); }, blob);
+    context.reply().BulkShared(
+        part.data(), part.size(), [](void* b) { static_cast<Blob*>(b)->Release(); }, blob);
   } else {
     context.reply().Bulk(part);
   }
@@ -256,18 +257,65 @@ void Lcs(Context& context) {
 constexpr KeySpec kReadKey = KeyAt(1, kKeyRO | kKeyAccess);
 
 constexpr CommandSpec kRows[] = {
-    {"append", 3, kWrite | kDenyOom | kFast, {KeyAt(1, kKeyRW | kKeyInsert)}, kCatString, Group::kString, "2.0.0",
-     "O(1) amortized for a small string", "Adds text to the end of the key's string.", "key value", Append},
-    {"getrange", 4, kReadonly, {kReadKey}, kCatString, Group::kString, "2.4.0", "O(N) where N is the length of the answer",
-     "Answers a part of the key's string.", "key start end", Getrange},
-    {"substr", 4, kReadonly, {kReadKey}, kCatString, Group::kString, "1.0.0", "O(N) where N is the length of the answer",
-     "Answers a part of the key's string.", "key start end", Getrange, nullptr, "", "`GETRANGE`", "2.0.0"},
-    {"setrange", 4, kWrite | kDenyOom, {KeyAt(1, kKeyRW | kKeyUpdate)}, kCatString, Group::kString, "2.2.0",
-     "O(M) where M is the length of the value", "Overwrites a part of the key's string, padded with zero bytes.",
-     "key offset value", Setrange},
-    {"lcs", -3, kReadonly, {KeyRange(1, 1, 1, kKeyRO | kKeyAccess)}, kCatString, Group::kString, "7.0.0",
-     "O(N*M) where N and M are the lengths of the strings", "Finds the longest common subsequence of two strings.",
-     "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]", Lcs},
+    {"append",
+     3,
+     kWrite | kDenyOom | kFast,
+     {KeyAt(1, kKeyRW | kKeyInsert)},
+     kCatString,
+     Group::kString,
+     "2.0.0",
+     "O(1) amortized for a small string",
+     "Adds text to the end of the key's string.",
+     "key value",
+     Append},
+    {"getrange",
+     4,
+     kReadonly,
+     {kReadKey},
+     kCatString,
+     Group::kString,
+     "2.4.0",
+     "O(N) where N is the length of the answer",
+     "Answers a part of the key's string.",
+     "key start end",
+     Getrange},
+    {"substr",
+     4,
+     kReadonly,
+     {kReadKey},
+     kCatString,
+     Group::kString,
+     "1.0.0",
+     "O(N) where N is the length of the answer",
+     "Answers a part of the key's string.",
+     "key start end",
+     Getrange,
+     nullptr,
+     "",
+     "`GETRANGE`",
+     "2.0.0"},
+    {"setrange",
+     4,
+     kWrite | kDenyOom,
+     {KeyAt(1, kKeyRW | kKeyUpdate)},
+     kCatString,
+     Group::kString,
+     "2.2.0",
+     "O(M) where M is the length of the value",
+     "Overwrites a part of the key's string, padded with zero bytes.",
+     "key offset value",
+     Setrange},
+    {"lcs",
+     -3,
+     kReadonly,
+     {KeyRange(1, 1, 1, kKeyRO | kKeyAccess)},
+     kCatString,
+     Group::kString,
+     "7.0.0",
+     "O(N*M) where N and M are the lengths of the strings",
+     "Finds the longest common subsequence of two strings.",
+     "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
+     Lcs},
 };
 
 }  // namespace

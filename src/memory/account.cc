@@ -19,7 +19,8 @@
 #include <jemalloc/jemalloc.h>
 // Few arenas, free pages given back after a second: a small process that does not grow behind its owner's back.
 extern "C" {
-const char* malloc_conf = "narenas:2,tcache_max:4096,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:false,thp:never";
+const char* malloc_conf =
+    "narenas:2,tcache_max:4096,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:false,thp:never";
 }
 #endif
 
@@ -86,8 +87,9 @@ size_t GrantedBytes(void* memory) { return malloc_usable_size(memory); }
 }  // namespace
 
 const char* CategoryName(MemoryCategory category) {
-  constexpr const char* kNames[] = {"data", "tables", "expiry_eviction", "clients_in", "clients_out", "transactions", "replication",
-                                    "aof", "scripts", "pubsub", "cluster", "config", "fixed"};
+  constexpr const char* kNames[] = {
+      "data", "tables",  "expiry_eviction", "clients_in", "clients_out", "transactions", "replication",
+      "aof",  "scripts", "pubsub",          "cluster",    "config",      "fixed"};
   return kNames[static_cast<size_t>(category)];
 }
 
@@ -201,10 +203,15 @@ void* operator new(size_t bytes) {
   return memory;
 }
 void* operator new[](size_t bytes) { return operator new(bytes); }
-void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return brim::TryAllocateBytes(bytes, MemoryCategory::kFixed); }
-void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return brim::TryAllocateBytes(bytes, MemoryCategory::kFixed); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  return brim::TryAllocateBytes(bytes, MemoryCategory::kFixed);
+}
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
+  return brim::TryAllocateBytes(bytes, MemoryCategory::kFixed);
+}
 void* operator new(size_t bytes, std::align_val_t align) {
-  void* memory = aligned_alloc(static_cast<size_t>(align), (bytes + static_cast<size_t>(align) - 1) / static_cast<size_t>(align) * static_cast<size_t>(align));
+  void* memory = aligned_alloc(static_cast<size_t>(align), (bytes + static_cast<size_t>(align) - 1) /
+                                                               static_cast<size_t>(align) * static_cast<size_t>(align));
   if (memory == nullptr) throw std::bad_alloc();
   brim::Charge(MemoryCategory::kFixed, static_cast<int64_t>(malloc_usable_size(memory)));
   return memory;
@@ -216,5 +223,9 @@ void operator delete(void* memory, size_t) noexcept { brim::FreeBytes(memory, Me
 void operator delete[](void* memory, size_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
 void operator delete(void* memory, std::align_val_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
 void operator delete[](void* memory, std::align_val_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
-void operator delete[](void* memory, size_t, std::align_val_t) noexcept { brim::FreeBytes(memory, MemoryCategory::kFixed); }
+void operator delete(void* memory, size_t, std::align_val_t) noexcept {
+  brim::FreeBytes(memory, MemoryCategory::kFixed);
+}
+void operator delete[](void* memory, size_t, std::align_val_t) noexcept {
+  brim::FreeBytes(memory, MemoryCategory::kFixed);
+}

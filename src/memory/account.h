@@ -12,11 +12,11 @@
 namespace brim {
 
 enum class MemoryCategory : uint8_t {
-  kData,              // keys and values
-  kTables,            // hash table segments and directories
+  kData,    // keys and values
+  kTables,  // hash table segments and directories
   kExpiryEviction,
-  kClientsIn,         // query buffers
-  kClientsOut,        // replies not sent yet
+  kClientsIn,   // query buffers
+  kClientsOut,  // replies not sent yet
   kTransactions,
   kReplication,
   kAof,
@@ -24,7 +24,7 @@ enum class MemoryCategory : uint8_t {
   kPubSub,
   kCluster,
   kConfig,
-  kFixed,             // everything else that the process allocates for itself
+  kFixed,  // everything else that the process allocates for itself
   kCount
 };
 inline constexpr size_t kMemoryCategories = static_cast<size_t>(MemoryCategory::kCount);
@@ -65,7 +65,8 @@ inline void Charge(MemoryCategory category, int64_t bytes) {
 
 // The sum as this thread sees it: exact but for the other threads' leases. A few instructions.
 inline int64_t UsedMemoryFast() {
-  return account_detail::global_used.load(std::memory_order_relaxed) + account_detail::Mine().owed.load(std::memory_order_relaxed);
+  return account_detail::global_used.load(std::memory_order_relaxed) +
+         account_detail::Mine().owed.load(std::memory_order_relaxed);
 }
 // Exact sums over all threads. O(threads).
 int64_t UsedMemory();
@@ -87,8 +88,8 @@ const char* AllocatorName();
 void PurgeAllocator();
 std::string MallocStatsText();
 
-// Debug check: the bytes counted for the general allocator (all categories, less the page heaps' `heap_bytes`) agree with
-// its own figure, apart from what libc had allocated before MarkAccountBaseline. Call with other threads at rest.
+// Debug check: the bytes counted for the general allocator (all categories, less the page heaps' `heap_bytes`) agree
+// with its own figure, apart from what libc had allocated before MarkAccountBaseline. Call with other threads at rest.
 void MarkAccountBaseline(int64_t heap_bytes);
 bool AccountBalances(int64_t heap_bytes, int64_t* difference);
 

@@ -28,9 +28,10 @@ namespace brim {
 namespace {
 
 constexpr size_t kUnit = 64 << 10;
-constexpr size_t kWidePage = 256 << 10;     // pages of classes above kNarrowBlock, so that what is left at the end stays small
+constexpr size_t kWidePage =
+    256 << 10;  // pages of classes above kNarrowBlock, so that what is left at the end stays small
 constexpr size_t kNarrowBlock = 1024;
-constexpr int kKeptPages[2] = {8, 4};       // empty pages a heap keeps for itself
+constexpr int kKeptPages[2] = {8, 4};  // empty pages a heap keeps for itself
 std::atomic<int> fail_after{0};
 
 }  // namespace
@@ -49,7 +50,8 @@ struct HeapRange {
       void* memory = mmap(nullptr, wanted + kWidePage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (memory == MAP_FAILED) continue;
       size_t table = wanted / kUnit * sizeof(HeapPage);
-      void* descriptors = mmap(nullptr, table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      void* descriptors =
+          mmap(nullptr, table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (descriptors == MAP_FAILED) {
         munmap(memory, wanted + kWidePage);
         continue;

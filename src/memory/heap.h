@@ -1,11 +1,11 @@
 #pragma once
-// A shard's heap: the blocks that belong to its keys. Small sizes come from pages of one size class each (8-byte steps up
-// to 512 bytes, steps of 1/16 above, up to 16 KB); larger ones from the general allocator. Not thread-safe: the caller
-// holds the shard's lock. docs/memory.md draws it.
+// A shard's heap: the blocks that belong to its keys. Small sizes come from pages of one size class each (8-byte steps
+// up to 512 bytes, steps of 1/16 above, up to 16 KB); larger ones from the general allocator. Not thread-safe: the
+// caller holds the shard's lock. docs/memory.md draws it.
 //
 // All pages lie in one range of addresses reserved at start, so whether a pointer is a heap's, and which page it is in,
-// is arithmetic. The range's memory stays mapped for ever: free pages are given back to the system (they read as zeros),
-// which is what lets a prefetch without the lock read a stale address.
+// is arithmetic. The range's memory stays mapped for ever: free pages are given back to the system (they read as
+// zeros), which is what lets a prefetch without the lock read a stale address.
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -21,13 +21,13 @@ struct HeapPage {
   Heap* owner;
   HeapPage* next;
   HeapPage* previous;
-  void* free_list;      // freed blocks, linked through their first 8 bytes
-  uint32_t bump;        // offset of the first block never handed out
-  uint32_t used;        // live blocks
+  void* free_list;  // freed blocks, linked through their first 8 bytes
+  uint32_t bump;    // offset of the first block never handed out
+  uint32_t used;    // live blocks
   uint32_t block_bytes;
   uint16_t size_class;
-  uint8_t units;        // of 64 KB; 0 in the descriptors of a page's further units
-  uint8_t head;         // how many units before this one the page begins
+  uint8_t units;  // of 64 KB; 0 in the descriptors of a page's further units
+  uint8_t head;   // how many units before this one the page begins
   uint8_t* memory() const;
   uint32_t bytes() const { return static_cast<uint32_t>(units) << 16; }
   uint32_t capacity() const { return bytes() / block_bytes; }
@@ -44,8 +44,8 @@ class Heap {
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;
 
-  // A block of at least `bytes` (1 or more), 8-byte aligned, 64-byte aligned where the granted size is a multiple of 64.
-  // Aborts when memory is refused; TryAllocate returns null. O(1).
+  // A block of at least `bytes` (1 or more), 8-byte aligned, 64-byte aligned where the granted size is a multiple
+  // of 64. Aborts when memory is refused; TryAllocate returns null. O(1).
   void* Allocate(size_t bytes, MemoryCategory category);
   void* TryAllocate(size_t bytes, MemoryCategory category);
   // Sized free: `bytes` as asked for or as granted. O(1).
@@ -54,7 +54,9 @@ class Heap {
   void* Reallocate(void* block, size_t old_bytes, size_t new_bytes, MemoryCategory category);
 
   // The bytes that a request takes.
-  static size_t GrantedSize(size_t bytes) { return bytes <= kMaxBlock ? ClassBytes(ClassOf(bytes)) : GrantedLarge(bytes); }
+  static size_t GrantedSize(size_t bytes) {
+    return bytes <= kMaxBlock ? ClassBytes(ClassOf(bytes)) : GrantedLarge(bytes);
+  }
   // The bytes that a block takes, told by its page (large: by the general allocator).
   static size_t BlockSize(const void* block);
   // Whether the pointer lies in a page of some heap.
@@ -73,8 +75,8 @@ class Heap {
   // Blocks in use and blocks that fit, of the page that holds `inside`.
   static void PageFill(const void* inside, uint32_t* used, uint32_t* capacity);
 
-  // Whether moving this block (allocating another of its size, freeing it) helps to empty its page: the page has gaps and
-  // is not the one that the next block of the size comes from.
+  // Whether moving this block (allocating another of its size, freeing it) helps to empty its page: the page has gaps
+  // and is not the one that the next block of the size comes from.
   bool WorthMoving(const void* block) const {
     if (!Owns(block)) return false;
     const HeapPage* page = PageOf(block);
@@ -122,7 +124,8 @@ void Heap::ForEachLive(const void* inside, Fn&& fn) {
   uint8_t live[(256 << 10) / 8 / 8] = {};
   LiveMap(page, live);
   for (uint32_t i = 0; i * page->block_bytes < page->bump; i++) {
-    if (live[i / 8] >> (i % 8) & 1) fn(static_cast<const void*>(page->memory() + i * page->block_bytes), page->block_bytes);
+    if (live[i / 8] >> (i % 8) & 1)
+      fn(static_cast<const void*>(page->memory() + i * page->block_bytes), page->block_bytes);
   }
 }
 

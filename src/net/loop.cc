@@ -1,10 +1,11 @@
 #include "net/loop.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 namespace brim {
 

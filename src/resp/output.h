@@ -33,7 +33,8 @@ class OutputBuffer {
   // Room for `bytes` (at most kReserveMax) contiguous bytes; Commit tells how many were written.
   static constexpr size_t kReserveMax = 512;
   char* Reserve(size_t bytes) {
-    if (tail_ == nullptr || tail_->capacity - tail_->end < bytes) [[unlikely]] AddChunk(bytes);
+    if (tail_ == nullptr || tail_->capacity - tail_->end < bytes) [[unlikely]]
+      AddChunk(bytes);
     return tail_->data + tail_->end;
   }
   void Commit(size_t bytes) {

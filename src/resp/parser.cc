@@ -24,12 +24,18 @@ int HexDigit(char c) {
 
 char Unescape(char c) {
   switch (c) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'b': return '\b';
-    case 'a': return '\a';
-    default: return c;
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    case 'b':
+      return '\b';
+    case 'a':
+      return '\a';
+    default:
+      return c;
   }
 }
 
@@ -76,7 +82,8 @@ inline bool RequestParser::ParseWhole(std::string_view data, bool authenticated,
   const char* p = data.data();
   const char* stop = p + data.size();
   size_t count;
-  if (!ReadShortLength(&p, stop, &count) || count == 0 || (!authenticated && count > kUnauthenticatedArgs)) return false;
+  if (!ReadShortLength(&p, stop, &count) || count == 0 || (!authenticated && count > kUnauthenticatedArgs))
+    return false;
   size_t first = args->size();
   for (; count > 0; count--) {
     size_t size;
@@ -98,7 +105,8 @@ size_t RequestParser::Peek(std::string_view data, std::string_view* args, size_t
   if (p == stop || *p != '*' || !ReadShortLength(&p, stop, &count)) return 0;
   for (size_t i = 0; i < count && i < max; i++) {
     size_t size;
-    if (p >= stop || *p != '$' || !ReadShortLength(&p, stop, &size) || static_cast<size_t>(stop - p) < size + 2) return 0;
+    if (p >= stop || *p != '$' || !ReadShortLength(&p, stop, &size) || static_cast<size_t>(stop - p) < size + 2)
+      return 0;
     args[i] = {p, size};
     p += size + 2;
   }
@@ -106,8 +114,8 @@ size_t RequestParser::Peek(std::string_view data, std::string_view* args, size_t
 }
 
 // Keeps what is known of an unfinished command; its arguments as offsets, since the bytes may move.
-RequestParser::Step RequestParser::Park(size_t progress, size_t wanted, size_t left, std::vector<std::string_view>* args,
-                                        size_t first, const char* base) {
+RequestParser::Step RequestParser::Park(size_t progress, size_t wanted, size_t left,
+                                        std::vector<std::string_view>* args, size_t first, const char* base) {
   progress_ = progress;
   wanted_ = wanted;
   left_ = left;
@@ -149,7 +157,8 @@ RequestParser::Step RequestParser::ParseArray(std::string_view data, bool authen
     Step step = ReadLength(data, &at, "Protocol error: too big mbulk count string", &count, &valid);
     if (step != Step::kDone) return step;
     if (!valid || count > INT_MAX) return Fail("Protocol error: invalid multibulk length");
-    if (!authenticated && count > static_cast<int64_t>(kUnauthenticatedArgs)) return Fail("Protocol error: unauthenticated multibulk length");
+    if (!authenticated && count > static_cast<int64_t>(kUnauthenticatedArgs))
+      return Fail("Protocol error: unauthenticated multibulk length");
     left = count > 0 ? static_cast<size_t>(count) : 0;
   }
   for (; left > 0; left--) {
@@ -232,7 +241,8 @@ RequestParser::Step RequestParser::SplitInline(std::string_view line, std::vecto
   }
 }
 
-RequestParser::Step RequestParser::ParseInline(std::string_view data, std::vector<std::string_view>* args, size_t* end) {
+RequestParser::Step RequestParser::ParseInline(std::string_view data, std::vector<std::string_view>* args,
+                                               size_t* end) {
   size_t line_end = data.find('\n', progress_);
   if (line_end == std::string_view::npos) {
     if (data.size() > kLineBytesMax) return Fail("Protocol error: too big inline request");

@@ -1,7 +1,7 @@
 #pragma once
-// Requests from bytes: RESP arrays and inline commands, parsed in place. Arguments are views into the caller's bytes (or,
-// for quoted inline arguments, into the parser); nothing is copied. A request that arrives in parts is not read twice.
-// Protocol: https://redis.io/docs/reference/protocol-spec
+// Requests from bytes: RESP arrays and inline commands, parsed in place. Arguments are views into the caller's bytes
+// (or, for quoted inline arguments, into the parser); nothing is copied. A request that arrives in parts is not read
+// twice. Protocol: https://redis.io/docs/reference/protocol-spec
 #include <cstddef>
 #include <cstdint>
 #include <forward_list>
@@ -31,8 +31,8 @@ class RequestParser {
   // them. What has not `authenticated` may send only small requests. O(bytes not seen before).
   ParseStatus Parse(std::string_view data, size_t max_commands, bool authenticated, std::vector<std::string_view>* args,
                     std::vector<ParsedCommand>* commands);
-  // The first arguments, at most `max`, of the command that `data` begins with, if it is an array in short form; else 0.
-  // Changes nothing.
+  // The first arguments, at most `max`, of the command that `data` begins with, if it is an array in short form; else
+  // 0. Changes nothing.
   static size_t Peek(std::string_view data, std::string_view* args, size_t max);
   // Bytes of complete commands in the last call's data.
   size_t consumed() const { return consumed_; }

@@ -37,7 +37,7 @@ class Reply {
   void PushHeader(size_t elements);
   // A score or other double: RESP3 double, RESP2 bulk; "%.17g".
   void Double(double number);
-  void Bool(bool value);  // RESP2: 1 or 0
+  void Bool(bool value);                                     // RESP2: 1 or 0
   void Verbatim(std::string_view text, const char* format);  // RESP2: bulk; format: three letters, "txt"
   void BigNumber(std::string_view digits);
   void Raw(std::string_view bytes) {

@@ -105,7 +105,8 @@ void Blocking::ServeReady(Worker& worker, uint64_t locked) {
           if (!ref) break;
           auto* waiter = static_cast<Waiter*>(each);
           if (ref.type() != waiter->type) continue;
-          if (TryServe(worker, *waiter, key.key, shard_locking ? locked : ~uint64_t{0})) shard.RemoveWaiter(key.db, key.key, each);
+          if (TryServe(worker, *waiter, key.key, shard_locking ? locked : ~uint64_t{0}))
+            shard.RemoveWaiter(key.db, key.key, each);
         }
       }
     }

@@ -32,7 +32,7 @@ struct Waiter final : KeyWaiter, std::enable_shared_from_this<Waiter> {
   int db = 0;
   int resp = 2;
   Type type = Type::kList;
-  bool mover = false;  // writes to a key it does not wait for
+  bool mover = false;       // writes to a key it does not wait for
   int64_t deadline_ms = 0;  // 0: none
   BlockRequest::OnTimeout on_timeout = BlockRequest::kNullArray;
   std::atomic<bool> claimed{false};

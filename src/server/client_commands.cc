@@ -69,7 +69,8 @@ void ClientSetinfo(Context& context) {
     return;
   }
   if (!IsPlain(context.arg(3))) {
-    context.reply().Error(std::string("ERR ") + (is_name ? "lib-name" : "lib-ver") + " cannot contain spaces, newlines or special characters.");
+    context.reply().Error(std::string("ERR ") + (is_name ? "lib-name" : "lib-ver") +
+                          " cannot contain spaces, newlines or special characters.");
     return;
   }
   (is_name ? Own(context).library_name : Own(context).library_version) = context.arg(3);
@@ -249,39 +250,198 @@ constexpr uint32_t kPlain = kNoScript | kLoading | kStale | kSentinel;
 constexpr uint32_t kAdminOnly = kPlain | kAdmin | kExclusive;
 
 constexpr CommandSpec kRows[] = {
-    {"client", -2, kSentinel, {}, 0, Group::kConnection, "2.4.0", "Depends on the subcommand", "Commands about connections.", "", nullptr},
-    {"client|getname", 2, kPlain, {}, kCatConnection, Group::kConnection, "2.6.9", "O(1)", "Answers the connection's name.", "", ClientGetname},
-    {"client|help", 2, kLoading | kStale | kSentinel, {}, kCatConnection, Group::kConnection, "5.0.0", "O(1)", "Lists the subcommands.", "", ContainerHelp},
-    {"client|getredir", 2, kPlain, {}, kCatConnection, Group::kConnection, "6.0.0", "O(1)",
-     "Answers to whom invalidations are sent: -1, to nobody.", "", ClientGetredir},
-    {"client|trackinginfo", 2, kPlain, {}, kCatConnection, Group::kConnection, "6.2.0", "O(1)",
-     "Answers how the connection tracks keys: not at all.", "", ClientTrackinginfo},
-    {"client|id", 2, kPlain, {}, kCatConnection, Group::kConnection, "5.0.0", "O(1)", "Answers the connection's number.", "", ClientId},
-    {"client|info", 2, kPlain, {}, kCatConnection, Group::kConnection, "6.2.0", "O(1)", "Describes the connection.", "", ClientInfo,
-     nullptr, "nondeterministic_output"},
-    {"client|kill", -3, kAdminOnly, {}, kCatConnection, Group::kConnection, "2.4.0", "O(N) where N is the number of connections",
-     "Closes connections.",
-     "<ip:port|<[ID client-id]|[TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>]|[USER username]|[ADDR ip:port]|[LADDR ip:port]|[SKIPME <YES|NO>] [...]>>",
-     ClientKill},
-    {"client|list", -2, kAdminOnly, {}, kCatConnection, Group::kConnection, "2.4.0", "O(N) where N is the number of connections",
-     "Describes the connections.", "[TYPE <NORMAL|MASTER|REPLICA|PUBSUB>] [ID client-id [client-id ...]]", ClientList, nullptr,
+    {"client",
+     -2,
+     kSentinel,
+     {},
+     0,
+     Group::kConnection,
+     "2.4.0",
+     "Depends on the subcommand",
+     "Commands about connections.",
+     "",
+     nullptr},
+    {"client|getname",
+     2,
+     kPlain,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "2.6.9",
+     "O(1)",
+     "Answers the connection's name.",
+     "",
+     ClientGetname},
+    {"client|help",
+     2,
+     kLoading | kStale | kSentinel,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "5.0.0",
+     "O(1)",
+     "Lists the subcommands.",
+     "",
+     ContainerHelp},
+    {"client|getredir",
+     2,
+     kPlain,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "6.0.0",
+     "O(1)",
+     "Answers to whom invalidations are sent: -1, to nobody.",
+     "",
+     ClientGetredir},
+    {"client|trackinginfo",
+     2,
+     kPlain,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "6.2.0",
+     "O(1)",
+     "Answers how the connection tracks keys: not at all.",
+     "",
+     ClientTrackinginfo},
+    {"client|id",
+     2,
+     kPlain,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "5.0.0",
+     "O(1)",
+     "Answers the connection's number.",
+     "",
+     ClientId},
+    {"client|info",
+     2,
+     kPlain,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "6.2.0",
+     "O(1)",
+     "Describes the connection.",
+     "",
+     ClientInfo,
+     nullptr,
      "nondeterministic_output"},
-    {"client|no-evict", 3, kPlain | kAdmin, {}, kCatConnection, Group::kConnection, "7.0.0", "O(1)",
-     "Spares the connection when clients are cut to save memory.", "<ON|OFF>", ClientNoEvict},
-    {"client|no-touch", 3, kNoScript | kLoading | kStale, {}, kCatConnection, Group::kConnection, "7.2.0", "O(1)",
-     "Whether the connection's commands refresh keys' last use.", "<ON|OFF>", ClientNoTouch},
-    {"client|pause", -3, kAdminOnly, {}, kCatConnection, Group::kConnection, "2.9.50", "O(1)", "Holds clients' commands back for a while.",
-     "timeout [WRITE|ALL]", ClientPause},
-    {"client|reply", 3, kPlain, {}, kCatConnection, Group::kConnection, "3.2.0", "O(1)", "Whether the connection's commands are answered.",
-     "<ON|OFF|SKIP>", ClientReply},
-    {"client|setinfo", 4, kPlain, {}, kCatConnection, Group::kConnection, "7.2.0", "O(1)", "Says which client library speaks.",
-     "<LIB-NAME libname|LIB-VER libver>", ClientSetinfo},
-    {"client|setname", 3, kPlain, {}, kCatConnection, Group::kConnection, "2.6.9", "O(1)", "Names the connection.", "connection-name",
+    {"client|kill",
+     -3,
+     kAdminOnly,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "2.4.0",
+     "O(N) where N is the number of connections",
+     "Closes connections.",
+     "<ip:port|<[ID client-id]|[TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>]|[USER username]|[ADDR ip:port]|[LADDR "
+     "ip:port]|[SKIPME <YES|NO>] [...]>>",
+     ClientKill},
+    {"client|list",
+     -2,
+     kAdminOnly,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "2.4.0",
+     "O(N) where N is the number of connections",
+     "Describes the connections.",
+     "[TYPE <NORMAL|MASTER|REPLICA|PUBSUB>] [ID client-id [client-id ...]]",
+     ClientList,
+     nullptr,
+     "nondeterministic_output"},
+    {"client|no-evict",
+     3,
+     kPlain | kAdmin,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "7.0.0",
+     "O(1)",
+     "Spares the connection when clients are cut to save memory.",
+     "<ON|OFF>",
+     ClientNoEvict},
+    {"client|no-touch",
+     3,
+     kNoScript | kLoading | kStale,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "7.2.0",
+     "O(1)",
+     "Whether the connection's commands refresh keys' last use.",
+     "<ON|OFF>",
+     ClientNoTouch},
+    {"client|pause",
+     -3,
+     kAdminOnly,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "2.9.50",
+     "O(1)",
+     "Holds clients' commands back for a while.",
+     "timeout [WRITE|ALL]",
+     ClientPause},
+    {"client|reply",
+     3,
+     kPlain,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "3.2.0",
+     "O(1)",
+     "Whether the connection's commands are answered.",
+     "<ON|OFF|SKIP>",
+     ClientReply},
+    {"client|setinfo",
+     4,
+     kPlain,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "7.2.0",
+     "O(1)",
+     "Says which client library speaks.",
+     "<LIB-NAME libname|LIB-VER libver>",
+     ClientSetinfo},
+    {"client|setname",
+     3,
+     kPlain,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "2.6.9",
+     "O(1)",
+     "Names the connection.",
+     "connection-name",
      ClientSetname},
-    {"client|unblock", -3, kAdminOnly, {}, kCatConnection, Group::kConnection, "5.0.0", "O(log N) where N is the number of connections",
-     "Wakes a connection that waits for keys.", "client-id [TIMEOUT|ERROR]", ClientUnblock},
-    {"client|unpause", 2, kAdminOnly, {}, kCatConnection, Group::kConnection, "6.2.0", "O(N) where N is the number of held connections",
-     "Ends CLIENT PAUSE.", "", ClientUnpause},
+    {"client|unblock",
+     -3,
+     kAdminOnly,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "5.0.0",
+     "O(log N) where N is the number of connections",
+     "Wakes a connection that waits for keys.",
+     "client-id [TIMEOUT|ERROR]",
+     ClientUnblock},
+    {"client|unpause",
+     2,
+     kAdminOnly,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "6.2.0",
+     "O(N) where N is the number of held connections",
+     "Ends CLIENT PAUSE.",
+     "",
+     ClientUnpause},
 };
 
 }  // namespace
@@ -293,7 +453,8 @@ std::string DescribeConnection(const Connection& connection) {
   bool in_multi = connection.transaction != nullptr && connection.transaction->in_multi;
   if (in_multi) flags += 'x';
   if (connection.waiter != nullptr) flags += 'b';
-  if (connection.transaction != nullptr && connection.transaction->watch.touched.load(std::memory_order_relaxed)) flags += 'd';
+  if (connection.transaction != nullptr && connection.transaction->watch.touched.load(std::memory_order_relaxed))
+    flags += 'd';
   if (connection.close_after_reply) flags += 'c';
   if (connection.close_soon) flags += 'A';
   if (connection.is_unix) flags += 'U';
@@ -303,19 +464,24 @@ std::string DescribeConnection(const Connection& connection) {
   int64_t now_ms = coarse_clock.now_ms;
   auto number = [](int64_t n) { return std::to_string(n); };
   std::string events = connection.waiting_to_write ? "rw" : "r";
-  std::string text = "id=" + number(static_cast<int64_t>(connection.id)) + " addr=" + connection.address + " laddr=" + connection.local_address +
-                     " fd=" + number(connection.fd) + " name=" + connection.name + " age=" + number((now_ms - connection.created_ms) / 1000) +
-                     " idle=" + number((now_ms - connection.last_active_ms) / 1000) + " flags=" + flags + " db=" + number(connection.db) +
-                     " sub=0 psub=0 ssub=0 multi=" + number(in_multi ? static_cast<int64_t>(connection.transaction->queue.size()) : -1) +
-                     " qbuf=" + number(static_cast<int64_t>(connection.input_bytes())) +
-                     " qbuf-free=" + number(static_cast<int64_t>(connection.input_capacity() - connection.input_bytes())) +
-                     " argv-mem=0 multi-mem=" +
-                     number(connection.transaction != nullptr ? static_cast<int64_t>(Transactions::MemoryUsage(*connection.transaction)) : 0) +
-                     " rbs=0 rbp=0 obl=0 oll=" + number(connection.output.empty() ? 0 : 1) +
-                     " omem=" + number(static_cast<int64_t>(connection.output.owned_bytes())) +
-                     " tot-mem=" + number(static_cast<int64_t>(connection.MemoryUsage())) + " events=" + events + " cmd=" +
-                     (connection.last_command != nullptr ? std::string(connection.last_command->spec->name) : "NULL") + " user=" + connection.user +
-                     " redir=-1 resp=" + number(connection.resp);
+  std::string text =
+      "id=" + number(static_cast<int64_t>(connection.id)) + " addr=" + connection.address +
+      " laddr=" + connection.local_address + " fd=" + number(connection.fd) + " name=" + connection.name +
+      " age=" + number((now_ms - connection.created_ms) / 1000) +
+      " idle=" + number((now_ms - connection.last_active_ms) / 1000) + " flags=" + flags +
+      " db=" + number(connection.db) + " sub=0 psub=0 ssub=0 multi=" +
+      number(in_multi ? static_cast<int64_t>(connection.transaction->queue.size()) : -1) +
+      " qbuf=" + number(static_cast<int64_t>(connection.input_bytes())) +
+      " qbuf-free=" + number(static_cast<int64_t>(connection.input_capacity() - connection.input_bytes())) +
+      " argv-mem=0 multi-mem=" +
+      number(connection.transaction != nullptr
+                 ? static_cast<int64_t>(Transactions::MemoryUsage(*connection.transaction))
+                 : 0) +
+      " rbs=0 rbp=0 obl=0 oll=" + number(connection.output.empty() ? 0 : 1) +
+      " omem=" + number(static_cast<int64_t>(connection.output.owned_bytes())) +
+      " tot-mem=" + number(static_cast<int64_t>(connection.MemoryUsage())) + " events=" + events +
+      " cmd=" + (connection.last_command != nullptr ? std::string(connection.last_command->spec->name) : "NULL") +
+      " user=" + connection.user + " redir=-1 resp=" + number(connection.resp);
   if (!connection.library_name.empty() || !connection.library_version.empty()) {
     text += " lib-name=" + connection.library_name + " lib-ver=" + connection.library_version;
   }

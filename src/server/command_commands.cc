@@ -45,24 +45,46 @@ constexpr Named kFlagNames[] = {
 };
 
 constexpr Named kCategoryNames[] = {
-    {kCatKeyspace, "keyspace"}, {kCatRead, "read"},           {kCatWrite, "write"},
-    {kCatSet, "set"},           {kCatSortedSet, "sortedset"}, {kCatList, "list"},
-    {kCatHash, "hash"},         {kCatString, "string"},       {kCatBitmap, "bitmap"},
-    {kCatHyperLogLog, "hyperloglog"}, {kCatGeo, "geo"},       {kCatStream, "stream"},
-    {kCatPubSub, "pubsub"},     {kCatAdmin, "admin"},         {kCatFast, "fast"},
-    {kCatSlow, "slow"},         {kCatBlocking, "blocking"},   {kCatDangerous, "dangerous"},
-    {kCatConnection, "connection"}, {kCatTransaction, "transaction"}, {kCatScripting, "scripting"},
+    {kCatKeyspace, "keyspace"},
+    {kCatRead, "read"},
+    {kCatWrite, "write"},
+    {kCatSet, "set"},
+    {kCatSortedSet, "sortedset"},
+    {kCatList, "list"},
+    {kCatHash, "hash"},
+    {kCatString, "string"},
+    {kCatBitmap, "bitmap"},
+    {kCatHyperLogLog, "hyperloglog"},
+    {kCatGeo, "geo"},
+    {kCatStream, "stream"},
+    {kCatPubSub, "pubsub"},
+    {kCatAdmin, "admin"},
+    {kCatFast, "fast"},
+    {kCatSlow, "slow"},
+    {kCatBlocking, "blocking"},
+    {kCatDangerous, "dangerous"},
+    {kCatConnection, "connection"},
+    {kCatTransaction, "transaction"},
+    {kCatScripting, "scripting"},
 };
 
 constexpr Named kKeyFlagNames[] = {
-    {kKeyRO, "RO"},         {kKeyRW, "RW"},         {kKeyOW, "OW"},          {kKeyRM, "RM"},
-    {kKeyAccess, "access"}, {kKeyUpdate, "update"}, {kKeyInsert, "insert"},  {kKeyDelete, "delete"},
-    {kKeyNotKey, "not_key"}, {kKeyIncomplete, "incomplete"}, {kKeyVariableFlags, "variable_flags"},
+    {kKeyRO, "RO"},
+    {kKeyRW, "RW"},
+    {kKeyOW, "OW"},
+    {kKeyRM, "RM"},
+    {kKeyAccess, "access"},
+    {kKeyUpdate, "update"},
+    {kKeyInsert, "insert"},
+    {kKeyDelete, "delete"},
+    {kKeyNotKey, "not_key"},
+    {kKeyIncomplete, "incomplete"},
+    {kKeyVariableFlags, "variable_flags"},
 };
 
-constexpr const char* kGroupNames[] = {"generic", "string",     "list",      "set",         "sorted-set", "hash",
-                                       "pubsub",  "transactions", "connection", "server",    "scripting",  "hyperloglog",
-                                       "cluster", "sentinel",   "geo",       "stream",      "bitmap",     "module"};
+constexpr const char* kGroupNames[] = {"generic", "string",       "list",       "set",    "sorted-set", "hash",
+                                       "pubsub",  "transactions", "connection", "server", "scripting",  "hyperloglog",
+                                       "cluster", "sentinel",     "geo",        "stream", "bitmap",     "module"};
 
 void ReplyNames(Reply& reply, std::span<const Named> names, uint32_t bits, const char* prefix, bool as_set) {
   size_t count = 0;
@@ -87,8 +109,8 @@ struct LegacyRange {
 };
 
 size_t KeySpecCount(const CommandSpec& spec) {
-  return static_cast<size_t>(
-      std::count_if(std::begin(spec.keys), std::end(spec.keys), [](const KeySpec& key) { return key.begin != KeySpec::kNone; }));
+  return static_cast<size_t>(std::count_if(std::begin(spec.keys), std::end(spec.keys),
+                                           [](const KeySpec& key) { return key.begin != KeySpec::kNone; }));
 }
 
 // The three numbers that came before key specs: those whose keys are one run of arguments.
@@ -323,7 +345,8 @@ void CommandDocs(Context& context) {
   }
   context.reply().MapHeader(wanted.size());
   for (const Command* command : wanted) {
-    context.reply().Bulk(command->container != nullptr ? std::string_view(command->spec->name) : std::string_view(command->name));
+    context.reply().Bulk(command->container != nullptr ? std::string_view(command->spec->name)
+                                                       : std::string_view(command->name));
     ReplyDocs(context.reply(), *command);
   }
 }
@@ -353,7 +376,8 @@ void CommandList(Context& context) {
   for (const Named& each : kCategoryNames) bit |= EqualsNoCase(category, each.name) ? each.bit : 0;
   std::vector<std::string_view> names;
   auto consider = [&](const Command& command) {
-    std::string_view name = command.container != nullptr ? std::string_view(command.spec->name) : std::string_view(command.name);
+    std::string_view name =
+        command.container != nullptr ? std::string_view(command.spec->name) : std::string_view(command.name);
     if (none || (!category.empty() && !(CategoriesOf(*command.spec) & bit))) return;
     if (!pattern.empty() && !GlobMatch(pattern, name, true)) return;
     names.push_back(name);
@@ -414,22 +438,101 @@ constexpr uint32_t kFlags = kLoading | kStale;
 constexpr const char* kAnyOrder = "nondeterministic_output_order";
 
 constexpr CommandSpec kRows[] = {
-    {"command", -1, kFlags, {}, kCatConnection, Group::kServer, "2.8.13", "O(N) where N is the number of commands",
-     "Describes all commands.", "", CommandAll, nullptr, kAnyOrder},
-    {"command|count", 2, kFlags, {}, kCatConnection, Group::kServer, "2.8.13", "O(1)", "Counts the commands.", "", CommandCount},
-    {"command|docs", -2, kFlags, {}, kCatConnection, Group::kServer, "7.0.0", "O(N) where N is the number of commands asked for",
-     "Documents commands.", "[command-name [command-name ...]]", CommandDocs, nullptr, kAnyOrder},
-    {"command|getkeys", -4, kFlags, {}, kCatConnection, Group::kServer, "2.8.13", "O(N) where N is the number of arguments",
-     "Answers the keys of a whole command.", "command [arg [arg ...]]", CommandGetkeys},
-    {"command|getkeysandflags", -4, kFlags, {}, kCatConnection, Group::kServer, "7.0.0",
-     "O(N) where N is the number of arguments", "Answers the keys of a whole command and what it does with them.",
-     "command [arg [arg ...]]", CommandGetkeysandflags},
-    {"command|help", 2, kFlags, {}, kCatConnection, Group::kServer, "5.0.0", "O(1)", "Lists the subcommands.", "", ContainerHelp},
-    {"command|info", -2, kFlags, {}, kCatConnection, Group::kServer, "2.8.13",
-     "O(N) where N is the number of commands asked for", "Describes commands.", "[command-name [command-name ...]]",
-     CommandInfo, nullptr, kAnyOrder},
-    {"command|list", -2, kFlags, {}, kCatConnection, Group::kServer, "7.0.0", "O(N) where N is the number of commands",
-     "Answers the names of commands.", "[FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]", CommandList, nullptr,
+    {"command",
+     -1,
+     kFlags,
+     {},
+     kCatConnection,
+     Group::kServer,
+     "2.8.13",
+     "O(N) where N is the number of commands",
+     "Describes all commands.",
+     "",
+     CommandAll,
+     nullptr,
+     kAnyOrder},
+    {"command|count",
+     2,
+     kFlags,
+     {},
+     kCatConnection,
+     Group::kServer,
+     "2.8.13",
+     "O(1)",
+     "Counts the commands.",
+     "",
+     CommandCount},
+    {"command|docs",
+     -2,
+     kFlags,
+     {},
+     kCatConnection,
+     Group::kServer,
+     "7.0.0",
+     "O(N) where N is the number of commands asked for",
+     "Documents commands.",
+     "[command-name [command-name ...]]",
+     CommandDocs,
+     nullptr,
+     kAnyOrder},
+    {"command|getkeys",
+     -4,
+     kFlags,
+     {},
+     kCatConnection,
+     Group::kServer,
+     "2.8.13",
+     "O(N) where N is the number of arguments",
+     "Answers the keys of a whole command.",
+     "command [arg [arg ...]]",
+     CommandGetkeys},
+    {"command|getkeysandflags",
+     -4,
+     kFlags,
+     {},
+     kCatConnection,
+     Group::kServer,
+     "7.0.0",
+     "O(N) where N is the number of arguments",
+     "Answers the keys of a whole command and what it does with them.",
+     "command [arg [arg ...]]",
+     CommandGetkeysandflags},
+    {"command|help",
+     2,
+     kFlags,
+     {},
+     kCatConnection,
+     Group::kServer,
+     "5.0.0",
+     "O(1)",
+     "Lists the subcommands.",
+     "",
+     ContainerHelp},
+    {"command|info",
+     -2,
+     kFlags,
+     {},
+     kCatConnection,
+     Group::kServer,
+     "2.8.13",
+     "O(N) where N is the number of commands asked for",
+     "Describes commands.",
+     "[command-name [command-name ...]]",
+     CommandInfo,
+     nullptr,
+     kAnyOrder},
+    {"command|list",
+     -2,
+     kFlags,
+     {},
+     kCatConnection,
+     Group::kServer,
+     "7.0.0",
+     "O(N) where N is the number of commands",
+     "Answers the names of commands.",
+     "[FILTERBY MODULE module-name|ACLCAT category|PATTERN pattern]",
+     CommandList,
+     nullptr,
      kAnyOrder},
 };
 

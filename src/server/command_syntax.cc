@@ -20,10 +20,12 @@ bool IsToken(std::string_view word) {
 // The type that an argument's name implies.
 std::string TypeOf(std::string_view name) {
   constexpr std::string_view kKeys[] = {"key", "newkey", "source", "destination", "key1", "key2", "dst"};
-  constexpr std::string_view kIntegers[] = {"count", "seconds", "milliseconds", "offset", "index", "start", "stop", "end",
-                                            "numkeys", "db", "destination-db", "index1", "index2", "increment", "decrement",
-                                            "cursor", "rank", "num-matches", "len", "limit", "protover", "client-id",
-                                            "timeout-ms", "min-match-len", "port", "maxage", "samples", "numlocal"};
+  constexpr std::string_view kIntegers[] = {"count",          "seconds",   "milliseconds", "offset",        "index",
+                                            "start",          "stop",      "end",          "numkeys",       "db",
+                                            "destination-db", "index1",    "index2",       "increment",     "decrement",
+                                            "cursor",         "rank",      "num-matches",  "len",           "limit",
+                                            "protover",       "client-id", "timeout-ms",   "min-match-len", "port",
+                                            "maxage",         "samples",   "numlocal"};
   constexpr std::string_view kDoubles[] = {"score", "timeout", "weight"};
   auto is = [name](std::string_view each) { return each == name; };
   if (std::any_of(std::begin(kKeys), std::end(kKeys), is)) return "key";
@@ -175,7 +177,8 @@ class Reader {
   // "[x ...]" behind x: the last nodes become one that may come several times.
   static bool Repeats(std::vector<SyntaxNode>* nodes, const std::vector<SyntaxNode>& content) {
     // In front of the bracket the token and its argument may still stand apart.
-    if (content.size() == 1 && !content[0].token.empty() && nodes->size() >= 2 && nodes->end()[-2].token == content[0].token) {
+    if (content.size() == 1 && !content[0].token.empty() && nodes->size() >= 2 &&
+        nodes->end()[-2].token == content[0].token) {
       nodes->back().multiple = true;
       nodes->back().repeats_token = true;
       return true;

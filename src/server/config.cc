@@ -32,7 +32,8 @@ bool InRange(const Setting& row, int64_t value, std::string* reason) {
   return false;
 }
 
-bool ReadNumber(const Setting& row, const std::string& text, int64_t* value, std::string* canonical, std::string* reason) {
+bool ReadNumber(const Setting& row, const std::string& text, int64_t* value, std::string* canonical,
+                std::string* reason) {
   switch (row.kind) {
     case SettingKind::kMemory:
       if (ParseMemorySize(text, value)) break;
@@ -149,8 +150,10 @@ bool ConfigStore::Set(const std::vector<std::pair<std::string, std::string>>& se
     }
     const Setting& setting = Settings()[static_cast<size_t>(row)];
     if (setting.flags & kImmutable) return fail(name, "can't set immutable config");
-    if ((setting.flags & kGuarded) && !values_.enable_protected_configs) return fail(name, "can't set protected config");
-    if (std::find(rows.begin(), rows.end(), static_cast<size_t>(row)) != rows.end()) return fail(name, "duplicate parameter");
+    if ((setting.flags & kGuarded) && !values_.enable_protected_configs)
+      return fail(name, "can't set protected config");
+    if (std::find(rows.begin(), rows.end(), static_cast<size_t>(row)) != rows.end())
+      return fail(name, "duplicate parameter");
     rows.push_back(static_cast<size_t>(row));
   }
   Config before = values_;

@@ -86,7 +86,8 @@ class ConfigStore {
 
   const Config& values() const { return values_; }
 
-  // As the program's arguments: [file] [-] [--directive value ...]. The file's directives first, then standard input's (if
+  // As the program's arguments: [file] [-] [--directive value ...]. The file's directives first, then standard input's
+  // (if
   // "-" is given), then the arguments'. False with a text for stderr in *message.
   bool LoadArguments(int argc, char** argv, std::string* message);
   // Directives, a line each; `name` is for messages. `include` is followed.
@@ -104,8 +105,8 @@ class ConfigStore {
   bool Set(const std::vector<std::pair<std::string, std::string>>& settings, std::string* error);
   // Writes changed settings into the file, whose comments and order stay. False with the reason.
   bool Rewrite(std::string* error);
-  // Called by Set when all values are in place; a false answer (with the text and the setting that is to blame) puts the
-  // old ones back.
+  // Called by Set when all values are in place; a false answer (with the text and the setting that is to blame) puts
+  // the old ones back.
   using ApplyFn = bool (*)(const Config& before, std::string* culprit, std::string* error);
   void SetApplyHook(ApplyFn apply) { apply_ = apply; }
 

@@ -45,10 +45,9 @@ struct NotifyLetter {
 };
 // In the order in which CONFIG GET prints them.
 constexpr NotifyLetter kNotifyLetters[] = {
-    {'g', kNotifyGeneric}, {'$', kNotifyString},  {'l', kNotifyList},    {'s', kNotifySet},
-    {'h', kNotifyHash},    {'z', kNotifyZset},    {'x', kNotifyExpired}, {'e', kNotifyEvicted},
-    {'t', kNotifyStream},  {'d', kNotifyModule},  {'n', kNotifyNew},     {'K', kNotifyKeyspace},
-    {'E', kNotifyKeyevent}, {'m', kNotifyKeyMiss},
+    {'g', kNotifyGeneric}, {'$', kNotifyString},   {'l', kNotifyList},     {'s', kNotifySet},     {'h', kNotifyHash},
+    {'z', kNotifyZset},    {'x', kNotifyExpired},  {'e', kNotifyEvicted},  {'t', kNotifyStream},  {'d', kNotifyModule},
+    {'n', kNotifyNew},     {'K', kNotifyKeyspace}, {'E', kNotifyKeyevent}, {'m', kNotifyKeyMiss},
 };
 constexpr uint32_t kNotifyAll = kNotifyGeneric | kNotifyString | kNotifyList | kNotifySet | kNotifyHash | kNotifyZset |
                                 kNotifyExpired | kNotifyEvicted | kNotifyStream | kNotifyModule;
@@ -144,7 +143,8 @@ bool ApplyPolicy(Config& config, const std::string& text, std::string*, std::str
 
 bool ApplyNotify(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
   uint32_t classes;
-  if (!ParseNotifyClasses(text, &classes)) return Refuse(reason, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+  if (!ParseNotifyClasses(text, &classes))
+    return Refuse(reason, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
   config.notify_keyspace_events = classes;
   *canonical = NotifyLetters(classes);
   return true;
@@ -153,14 +153,15 @@ bool ApplyNotify(Config& config, const std::string& text, std::string* canonical
 bool ApplyOutputLimits(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
   constexpr const char* kClasses[] = {"normal", "slave", "pubsub"};
   Words words = WordsOf(text);
-  if (words.empty() || words.size() % 4 != 0) return Refuse(reason, "Wrong number of arguments in buffer limit configuration.");
+  if (words.empty() || words.size() % 4 != 0)
+    return Refuse(reason, "Wrong number of arguments in buffer limit configuration.");
   ClientLimit limits[3];
   std::copy(std::begin(config.client_output_buffer_limit), std::end(config.client_output_buffer_limit), limits);
   for (size_t i = 0; i < words.size(); i += 4) {
-    int client_class = EqualsNoCase(words[i], "normal")                                         ? 0
+    int client_class = EqualsNoCase(words[i], "normal")                                       ? 0
                        : EqualsNoCase(words[i], "slave") || EqualsNoCase(words[i], "replica") ? 1
-                       : EqualsNoCase(words[i], "pubsub")                                       ? 2
-                                                                                                : -1;
+                       : EqualsNoCase(words[i], "pubsub")                                     ? 2
+                                                                                              : -1;
     if (client_class < 0) return Refuse(reason, "Invalid client class specified in buffer limit configuration.");
     ClientLimit limit;
     if (!ParseMemorySize(words[i + 1], &limit.hard_bytes) || !ParseMemorySize(words[i + 2], &limit.soft_bytes) ||

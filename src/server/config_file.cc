@@ -107,7 +107,8 @@ bool ConfigStore::Directive(const std::vector<std::string>& words, std::string* 
     *reason = "wrong number of arguments";
     return false;
   }
-  if (EqualsNoCase(words[0], "active-defrag-enabled")) notes_.push_back("active-defrag-enabled is taken for activedefrag");
+  if (EqualsNoCase(words[0], "active-defrag-enabled"))
+    notes_.push_back("active-defrag-enabled is taken for activedefrag");
   if (setting.kind != SettingKind::kWords) return Assign(row, words[1], reason);
   std::string text = JoinWords(words, 1);
   // Several `save` lines add up; the first one replaces the defaults.
@@ -137,7 +138,9 @@ bool ConfigStore::LoadText(const std::string& text, std::string* message) {
     std::string reason;
     if (LoadLine(line, &reason)) continue;
     // An included file has told already.
-    *message = reason.starts_with("\n***") || reason.starts_with("Fatal error") ? reason : FatalText(number, Trimmed(line), reason);
+    *message = reason.starts_with("\n***") || reason.starts_with("Fatal error")
+                   ? reason
+                   : FatalText(number, Trimmed(line), reason);
     return false;
   }
   return true;
@@ -226,7 +229,8 @@ class ConfigRewriter {
     has_mark_ |= trimmed == kGeneratedMark;
     std::vector<std::string> words;
     int row = -1;
-    if (!trimmed.empty() && trimmed[0] != '#' && SplitWords(trimmed, &words) && !words.empty()) row = FindSetting(words[0]);
+    if (!trimmed.empty() && trimmed[0] != '#' && SplitWords(trimmed, &words) && !words.empty())
+      row = FindSetting(words[0]);
     if (row < 0) {
       text_ += line + "\n";
     } else if (written_.insert(static_cast<size_t>(row)).second) {

@@ -14,9 +14,9 @@ enum class SettingKind : uint8_t {
   kInt,     // a whole number in [min, max]
   kMemory,  // with units
   kOctal,
-  kEnum,    // one of `choices`
+  kEnum,  // one of `choices`
   kText,
-  kWords,   // several words; `check` judges them
+  kWords,  // several words; `check` judges them
 };
 
 enum SettingFlag : uint8_t {

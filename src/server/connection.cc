@@ -157,7 +157,8 @@ size_t Connection::Process(std::string_view data) {
     worker->args.clear();
     worker->parsed.clear();
     // An unauthenticated client's limits change with AUTH: one command at a time until then.
-    ParseStatus status = parser_.Parse(data.substr(done), authenticated ? kCommandsABatch : 1, authenticated, &worker->args, &worker->parsed);
+    ParseStatus status = parser_.Parse(data.substr(done), authenticated ? kCommandsABatch : 1, authenticated,
+                                       &worker->args, &worker->parsed);
     size_t ran = 0;
     if (!worker->parsed.empty()) ran = Dispatcher::RunBatch(*this);
     if (ran < worker->parsed.size()) {
@@ -229,7 +230,8 @@ bool Connection::OverOutputLimit() {
     soft = worker->now_ms - soft_limit_since_ms > limit.soft_seconds * 1000;
   }
   if (!hard && !soft) return false;
-  LogWarning("Client " + DescribeConnection(*this) + " scheduled to be closed ASAP for overcoming of output buffer limits.");
+  LogWarning("Client " + DescribeConnection(*this) +
+             " scheduled to be closed ASAP for overcoming of output buffer limits.");
   worker->figures.output_limit_cuts++;
   output.Clear();
   CloseSoon();

@@ -84,8 +84,8 @@ class Connection final : public EventHandler {
   bool no_touch = false;
   bool close_soon = false;
   bool close_after_reply = false;
-  bool paused = false;              // CLIENT PAUSE holds its next command back
-  bool waiting_to_write = false;    // EPOLLOUT is on
+  bool paused = false;            // CLIENT PAUSE holds its next command back
+  bool waiting_to_write = false;  // EPOLLOUT is on
   ReplyMode reply_mode = ReplyMode::kOn;
   std::string name;
   std::string library_name;
@@ -99,7 +99,7 @@ class Connection final : public EventHandler {
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;
   int64_t soft_limit_since_ms = 0;
-  std::string address;        // "127.0.0.1:1234"
+  std::string address;  // "127.0.0.1:1234"
   std::string local_address;
 
  private:

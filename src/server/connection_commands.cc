@@ -74,11 +74,14 @@ void Auth(Context& context) {
     return;
   }
   if (context.argc() == 2 && server.config().requirepass.empty()) {
-    context.reply().Error("ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?");
+    context.reply().Error(
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
+        "configuration is correct?");
     return;
   }
   bool with_user = context.argc() == 3;
-  if (Authenticate(context, with_user ? context.arg(1) : "default", context.arg(with_user ? 2 : 1))) context.reply().Ok();
+  if (Authenticate(context, with_user ? context.arg(1) : "default", context.arg(with_user ? 2 : 1)))
+    context.reply().Ok();
 }
 
 // A name may hold only printable characters without spaces.
@@ -152,7 +155,8 @@ void Hello(Context& context) {
   if (with_auth && !Authenticate(context, user, password)) return;
   if (!connection.authenticated) {
     context.reply().Error(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option "
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> "
+        "option "
         "can be used to authenticate the client and select the RESP protocol version at the same time");
     return;
   }
@@ -179,21 +183,83 @@ void Reset(Context& context) {
 constexpr uint32_t kControl = kNoScript | kLoading | kStale | kFast;
 
 constexpr CommandSpec kRows[] = {
-    {"ping", -1, kFast | kSentinel, {}, kCatConnection, Group::kConnection, "1.0.0", "O(1)", "Answers PONG, or the message.",
-     "[message]", Ping},
-    {"echo", 2, kLoading | kStale | kFast, {}, kCatConnection, Group::kConnection, "1.0.0", "O(1)", "Answers the message.",
-     "message", Echo},
-    {"quit", -1, kControl | kNoAuth | kAllowBusy, {}, kCatConnection, Group::kConnection, "1.0.0", "O(1)",
-     "Answers OK and closes the connection.", "", Quit},
-    {"select", 2, kLoading | kStale | kFast, {}, kCatConnection, Group::kConnection, "1.0.0", "O(1)",
-     "Chooses the database that the connection's commands speak of.", "index", Select},
-    {"auth", -2, kControl | kNoAuth | kSentinel | kAllowBusy, {}, kCatConnection, Group::kConnection, "1.0.0",
-     "O(N) where N is the number of the user's passwords", "Authenticates the connection.", "[username] password", Auth},
-    {"hello", -1, kControl | kNoAuth | kSentinel | kAllowBusy, {}, kCatConnection, Group::kConnection, "6.0.0", "O(1)",
+    {"ping",
+     -1,
+     kFast | kSentinel,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "1.0.0",
+     "O(1)",
+     "Answers PONG, or the message.",
+     "[message]",
+     Ping},
+    {"echo",
+     2,
+     kLoading | kStale | kFast,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "1.0.0",
+     "O(1)",
+     "Answers the message.",
+     "message",
+     Echo},
+    {"quit",
+     -1,
+     kControl | kNoAuth | kAllowBusy,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "1.0.0",
+     "O(1)",
+     "Answers OK and closes the connection.",
+     "",
+     Quit},
+    {"select",
+     2,
+     kLoading | kStale | kFast,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "1.0.0",
+     "O(1)",
+     "Chooses the database that the connection's commands speak of.",
+     "index",
+     Select},
+    {"auth",
+     -2,
+     kControl | kNoAuth | kSentinel | kAllowBusy,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "1.0.0",
+     "O(N) where N is the number of the user's passwords",
+     "Authenticates the connection.",
+     "[username] password",
+     Auth},
+    {"hello",
+     -1,
+     kControl | kNoAuth | kSentinel | kAllowBusy,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "6.0.0",
+     "O(1)",
      "Chooses the protocol version, and may authenticate and name the connection.",
-     "[protover [AUTH username password] [SETNAME clientname]]", Hello},
-    {"reset", 1, kControl | kNoAuth | kAllowBusy, {}, kCatConnection, Group::kConnection, "6.2.0", "O(1)",
-     "Puts the connection's state back to that of a new one.", "", Reset},
+     "[protover [AUTH username password] [SETNAME clientname]]",
+     Hello},
+    {"reset",
+     1,
+     kControl | kNoAuth | kAllowBusy,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "6.2.0",
+     "O(1)",
+     "Puts the connection's state back to that of a new one.",
+     "",
+     Reset},
 };
 
 }  // namespace

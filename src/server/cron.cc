@@ -12,7 +12,7 @@ namespace brim {
 
 namespace {
 
-constexpr int64_t kExpireSliceUs = 1000;   // per turn, at most a quarter of the time
+constexpr int64_t kExpireSliceUs = 1000;  // per turn, at most a quarter of the time
 constexpr int64_t kFreeSliceUs = 500;
 constexpr int64_t kTidySliceUs = 200;
 constexpr size_t kFreeBlocks = 256;

@@ -1,11 +1,10 @@
 // DEBUG: what testers use of it. Runs while every thread is paused.
+#include <fmt/format.h>
 #include <time.h>
 
 #include <cmath>
 #include <cstdlib>
 #include <string>
-
-#include <fmt/format.h>
 
 #include "base/glob.h"
 #include "commands/arguments.h"
@@ -78,7 +77,8 @@ size_t SavedBytes(KeyRef& ref) {
         return true;
       });
       break;
-    default: break;
+    default:
+      break;
   }
   return bytes;
 }
@@ -92,14 +92,14 @@ void Object(Context& context) {
   std::string extra;
   if (ref.type() == Type::kList) {
     const List& list = *ref.As<List>();
-    extra = fmt::format(" ql_nodes:{} ql_avg_node:{:.2f} ql_listpack_max:{} ql_compressed:0 ql_uncompressed_size:{}", list.nodes,
-                        static_cast<double>(list.length) / static_cast<double>(list.nodes),
+    extra = fmt::format(" ql_nodes:{} ql_avg_node:{:.2f} ql_listpack_max:{} ql_compressed:0 ql_uncompressed_size:{}",
+                        list.nodes, static_cast<double>(list.length) / static_cast<double>(list.nodes),
                         encoding_limits.list_max_listpack_size, list.node_bytes);
   }
   uint32_t idle = IdleSeconds(ref.entry());
-  context.reply().Simple(fmt::format("Value at:{} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}",
-                                     fmt::ptr(&ref.entry()), EncodingName(ref.encoding()), SavedBytes(ref),
-                                     ref.entry().access(), idle, extra));
+  context.reply().Simple(fmt::format(
+      "Value at:{} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}{}", fmt::ptr(&ref.entry()),
+      EncodingName(ref.encoding()), SavedBytes(ref), ref.entry().access(), idle, extra));
 }
 
 void Populate(Context& context) {
@@ -191,7 +191,8 @@ void Protocol(Context& context) {
 std::string TableText(const Table& table) {
   if (table.size() == 0) return "No stats available for empty dictionaries\n";
   return fmt::format(
-      "Hash table 0 stats (main hash table):\n table size: {}\n number of elements: {}\n slots a bucket: {}\n bytes: {}\n",
+      "Hash table 0 stats (main hash table):\n table size: {}\n number of elements: {}\n slots a bucket: {}\n bytes: "
+      "{}\n",
       table.capacity(), table.size(), Table::kSlots, table.table_bytes());
 }
 
@@ -312,7 +313,9 @@ void Help(Context& context) {
   }
 }
 
-bool KnownReplyBufferOption(Context& context) { return ArgIs(context, 2, "PEAK-RESET-TIME") || ArgIs(context, 2, "RESIZING"); }
+bool KnownReplyBufferOption(Context& context) {
+  return ArgIs(context, 2, "PEAK-RESET-TIME") || ArgIs(context, 2, "RESIZING");
+}
 
 void Debug(Context& context) {
   for (const Subcommand& each : kSubcommands) {
@@ -321,13 +324,22 @@ void Debug(Context& context) {
     each.run(context);
     return;
   }
-  context.reply().Error("ERR unknown subcommand or wrong number of arguments for '" + std::string(context.arg(1).substr(0, 128)) +
-                        "'. Try DEBUG HELP.");
+  context.reply().Error("ERR unknown subcommand or wrong number of arguments for '" +
+                        std::string(context.arg(1).substr(0, 128)) + "'. Try DEBUG HELP.");
 }
 
 constexpr CommandSpec kRows[] = {
-    {"debug", -2, kAdmin | kNoScript | kLoading | kStale | kProtected | kExclusive, {}, 0, Group::kServer, "1.0.0",
-     "Depends on the subcommand", "Helps to test the server.", "subcommand [arg [arg ...]]", Debug},
+    {"debug",
+     -2,
+     kAdmin | kNoScript | kLoading | kStale | kProtected | kExclusive,
+     {},
+     0,
+     Group::kServer,
+     "1.0.0",
+     "Depends on the subcommand",
+     "Helps to test the server.",
+     "subcommand [arg [arg ...]]",
+     Debug},
 };
 
 }  // namespace

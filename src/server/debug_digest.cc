@@ -40,9 +40,12 @@ void AddValue(Sha1Digest* digest, KeyRef& ref) {
   MixNumber(digest, TypeNumber(ref.type()));
   char buffer[44];
   switch (ref.type()) {
-    case Type::kString: Mix(digest, ReadString(ref, buffer)); break;
+    case Type::kString:
+      Mix(digest, ReadString(ref, buffer));
+      break;
     case Type::kList:
-      for (ListPlace place = ListSeek(*ref.As<List>(), 0); place; place = ListNext(place)) Mix(digest, place.Get().Text(buffer));
+      for (ListPlace place = ListSeek(*ref.As<List>(), 0); place; place = ListNext(place))
+        Mix(digest, place.Get().Text(buffer));
       break;
     case Type::kSet:
       SetForEach(ref, [&](const SetMember& member) {
@@ -67,7 +70,8 @@ void AddValue(Sha1Digest* digest, KeyRef& ref) {
         Xor(digest, element);
       });
       break;
-    default: break;
+    default:
+      break;
   }
   if (ref.expiry_ms() >= 0) XorText(digest, "!!expire!!");
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Digests of data as DEBUG DIGEST and DIGEST-VALUE of redis-server 7.0 make them: equal data, equal digest, whatever the
-// encodings and the order of sets.
+// Digests of data as DEBUG DIGEST and DIGEST-VALUE of redis-server 7.0 make them: equal data, equal digest, whatever
+// the encodings and the order of sets.
 #include <string>
 
 #include "base/sha1.h"

@@ -37,7 +37,9 @@ void UnlockShards(uint64_t mask) {
 // "ERR unknown command 'x', with args beginning with: 'a' 'b' "
 std::string UnknownCommandText(std::span<const std::string_view> argv) {
   // As redis-server prints them: up to a zero byte.
-  auto printable = [](std::string_view arg, size_t most) { return std::string(arg.substr(0, std::min(arg.find('\0'), most))); };
+  auto printable = [](std::string_view arg, size_t most) {
+    return std::string(arg.substr(0, std::min(arg.find('\0'), most)));
+  };
   std::string text = "ERR unknown command '" + printable(argv[0], 128) + "', with args beginning with: ";
   std::string args;
   for (size_t i = 1; i < argv.size() && args.size() < 128; i++) {
@@ -70,7 +72,8 @@ void Dispatcher::MakePlans(Connection& connection, Plan* plans, size_t count) {
       plan.command = registry.Resolve(argv, &plan.container);
     }
     last_name = argv[0];
-    plan.hashed = plan.command != nullptr && plan.command->one_key && plan.command->first_key < static_cast<int>(argv.size());
+    plan.hashed =
+        plan.command != nullptr && plan.command->one_key && plan.command->first_key < static_cast<int>(argv.size());
     if (!plan.hashed) continue;
     plan.hash = HashBytes(argv[static_cast<size_t>(plan.command->first_key)]);
     if (count > 1) shards.Of(plan.hash).db(connection.db).table().PrefetchBucket(plan.hash);
@@ -131,7 +134,8 @@ bool Dispatcher::RunOne(Connection& connection, const Plan& plan, std::span<cons
   if (!Refused(connection, plan, argv)) {
     if (server.pausing() && HeldBack(connection, *plan.command)) {
       done = false;
-    } else if (connection.transaction != nullptr && connection.transaction->in_multi && !Transactions::RunsAtOnce(*plan.command)) {
+    } else if (connection.transaction != nullptr && connection.transaction->in_multi &&
+               !Transactions::RunsAtOnce(*plan.command)) {
       Transactions::Queue(context, *plan.command, argv);
     } else {
       Execute(connection, plan, argv);
@@ -158,7 +162,8 @@ void Dispatcher::Reject(Connection& connection, const Command* command, std::str
 bool Dispatcher::Refused(Connection& connection, const Plan& plan, std::span<const std::string_view> argv) {
   const Command* command = plan.command;
   if (command == nullptr) {
-    Reject(connection, nullptr, plan.container != nullptr ? UnknownSubcommandText(*plan.container, argv[1]) : UnknownCommandText(argv));
+    Reject(connection, nullptr,
+           plan.container != nullptr ? UnknownSubcommandText(*plan.container, argv[1]) : UnknownCommandText(argv));
     return true;
   }
   connection.last_command = command;
@@ -184,8 +189,10 @@ bool Dispatcher::RefusedByState(Connection& connection, const Command& command) 
     std::string upper = command.name;
     for (char& c : upper) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
     Reject(connection, &command,
-           "ERR " + upper + " command not allowed. If the " + setting + " option is set to \"local\", you can run it from a "
-           "local connection, otherwise you need to set this option in the configuration file, and then restart the server.");
+           "ERR " + upper + " command not allowed. If the " + setting +
+               " option is set to \"local\", you can run it from a "
+               "local connection, otherwise you need to set this option in the configuration file, and then restart "
+               "the server.");
     return true;
   }
   if ((command.flags & kNoMulti) && connection.transaction != nullptr && connection.transaction->in_multi) {

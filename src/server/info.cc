@@ -44,7 +44,8 @@ MemoryFigures GatherMemory() {
   auto of = [&](MemoryCategory c) { return by_category[static_cast<size_t>(c)]; };
   f.tables = of(MemoryCategory::kTables);
   f.clients = of(MemoryCategory::kClientsIn) + of(MemoryCategory::kClientsOut) + of(MemoryCategory::kTransactions);
-  for (auto& worker : server.workers()) f.clients += static_cast<int64_t>(worker->connections().size() * sizeof(Connection));
+  for (auto& worker : server.workers())
+    f.clients += static_cast<int64_t>(worker->connections().size() * sizeof(Connection));
   f.dataset = of(MemoryCategory::kData);
   f.overhead = f.used - f.dataset;
   f.startup = server.startup_memory;
@@ -182,7 +183,8 @@ void MemorySection(Text& text) {
   text.Add("rss_overhead_bytes", f.rss - f.allocator_resident);
   text.Ratio("mem_fragmentation_ratio", f.fragmentation());
   text.Add("mem_fragmentation_bytes", f.rss - f.used);
-  text.Zeros({"mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"});
+  text.Zeros(
+      {"mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"});
   text.Add("mem_clients_normal", f.clients);
   text.Zeros({"mem_cluster_links", "mem_aof_buffer"});
   text.Add("mem_allocator", AllocatorName());
@@ -205,8 +207,8 @@ void PersistenceSection(Text& text) {
   text.Add("rdb_last_bgsave_status", "ok");
   text.Add("rdb_last_bgsave_time_sec", -1);
   text.Add("rdb_current_bgsave_time_sec", -1);
-  text.Zeros({"rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded", "aof_enabled",
-              "aof_rewrite_in_progress", "aof_rewrite_scheduled"});
+  text.Zeros({"rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded",
+              "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"});
   text.Add("aof_last_rewrite_time_sec", -1);
   text.Add("aof_current_rewrite_time_sec", -1);
   text.Add("aof_last_bgrewrite_status", "ok");
@@ -237,17 +239,21 @@ void StatsSection(Text& text) {
   text.Zeros({"evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"});
   text.Add("keyspace_hits", SumWorkers([](Worker& w) { return w.keyspace_figures.hits.load(); }));
   text.Add("keyspace_misses", SumWorkers([](Worker& w) { return w.keyspace_figures.misses.load(); }));
-  text.Zeros({"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks", "migrate_cached_sockets",
-              "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
-              "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time", "tracking_total_keys",
-              "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies"});
+  text.Zeros({"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
+              "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
+              "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time",
+              "current_active_defrag_time", "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
+              "unexpected_error_replies"});
   text.Add("total_error_replies", SumWorkers([](Worker& w) { return w.figures.error_replies; }));
   text.Add("dump_payload_sanitizations", 0);
   text.Add("total_reads_processed", SumWorkers([](Worker& w) { return w.figures.reads; }));
   text.Add("total_writes_processed", SumWorkers([](Worker& w) { return w.figures.writes; }));
-  text.Zeros({"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands"});
-  text.Add("client_query_buffer_limit_disconnections", SumWorkers([](Worker& w) { return w.figures.query_limit_cuts; }));
-  text.Add("client_output_buffer_limit_disconnections", SumWorkers([](Worker& w) { return w.figures.output_limit_cuts; }));
+  text.Zeros(
+      {"io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks", "reply_buffer_expands"});
+  text.Add("client_query_buffer_limit_disconnections",
+           SumWorkers([](Worker& w) { return w.figures.query_limit_cuts; }));
+  text.Add("client_output_buffer_limit_disconnections",
+           SumWorkers([](Worker& w) { return w.figures.output_limit_cuts; }));
 }
 
 void ReplicationSection(Text& text) {
@@ -338,7 +344,8 @@ void KeyspaceSection(Text& text) {
       keys += shards[i].db(db).size();
       expires += shards[i].db(db).expires();
     }
-    if (keys > 0) text.Add(fmt::format("db{}", db), fmt::format("keys={},expires={},avg_ttl={}", keys, expires, AverageTtl(db)));
+    if (keys > 0)
+      text.Add(fmt::format("db{}", db), fmt::format("keys={},expires={},avg_ttl={}", keys, expires, AverageTtl(db)));
   }
 }
 
@@ -376,7 +383,8 @@ void Info(Context& context) {
   bool defaults = wanted.empty() || wanted.count("default") > 0;
   Text text;
   for (const Section& section : kSections) {
-    bool shown = everything || (all && section.in_all) || (defaults && section.by_default) || wanted.count(section.name) > 0;
+    bool shown =
+        everything || (all && section.in_all) || (defaults && section.by_default) || wanted.count(section.name) > 0;
     if (!shown) continue;
     if (!text.out.empty()) text.out += "\r\n";
     text.out += fmt::format("# {}\r\n", section.title);
@@ -386,8 +394,18 @@ void Info(Context& context) {
 }
 
 constexpr CommandSpec kRows[] = {
-    {"info", -1, kLoading | kStale | kSentinel | kExclusive, {}, kCatDangerous, Group::kServer, "1.0.0", "O(1)",
-     "Answers figures about the server.", "[section [section ...]]", Info, nullptr,
+    {"info",
+     -1,
+     kLoading | kStale | kSentinel | kExclusive,
+     {},
+     kCatDangerous,
+     Group::kServer,
+     "1.0.0",
+     "O(1)",
+     "Answers figures about the server.",
+     "[section [section ...]]",
+     Info,
+     nullptr,
      "nondeterministic_output,request_policy:all_shards,response_policy:special"},
 };
 

@@ -46,7 +46,8 @@ void LogLine(LogLevel level, std::string_view text) {
   char when[64];
   size_t n = strftime(when, sizeof when, "%d %b %Y %H:%M:%S.", &parts);
   snprintf(when + n, sizeof when - n, "%03d", static_cast<int>(now.tv_usec / 1000));
-  fprintf(out, "%d:M %s %c %.*s\n", static_cast<int>(getpid()), when, ".-*#"[static_cast<int>(level)], static_cast<int>(text.size()), text.data());
+  fprintf(out, "%d:M %s %c %.*s\n", static_cast<int>(getpid()), when, ".-*#"[static_cast<int>(level)],
+          static_cast<int>(text.size()), text.data());
   fflush(out);
   if (out != stdout) fclose(out);
   constexpr int kPriorities[] = {LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING};

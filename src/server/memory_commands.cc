@@ -121,36 +121,49 @@ std::string Diagnose(const MemoryFigures& f) {
   auto say = [&](const std::string& text) { found += " * " + text + "\n\n"; };
   int64_t limit = server.config().maxmemory;
   if (limit > 0 && f.used > limit) {
-    say(fmt::format("Over the limit: {} used, maxmemory {}. Writes that need memory are {}. Raise it with CONFIG SET maxmemory, delete keys, or choose "
+    say(
+        fmt::format("Over the limit: {} used, maxmemory {}. Writes that need memory are {}. Raise it with CONFIG SET "
+                    "maxmemory, delete keys, or choose "
                     "an allkeys policy with CONFIG SET maxmemory-policy.",
                     HumanBytes(f.used), HumanBytes(limit),
-                    eviction.policy == EvictionPolicy::kNoEviction ? "refused (policy noeviction)" : "refused when the policy finds nothing to evict"));
+                    eviction.policy == EvictionPolicy::kNoEviction ? "refused (policy noeviction)"
+                                                                   : "refused when the policy finds nothing to evict"));
   } else if (limit > 0 && f.used > limit / 100 * 90) {
-    say(fmt::format("Nearly full: {} of maxmemory {} used ({:.0f} %), policy {}.", HumanBytes(f.used), HumanBytes(limit), Divide(f.used, limit) * 100,
-                    PolicyName(eviction.policy)));
+    say(fmt::format("Nearly full: {} of maxmemory {} used ({:.0f} %), policy {}.", HumanBytes(f.used),
+                    HumanBytes(limit), Divide(f.used, limit) * 100, PolicyName(eviction.policy)));
   }
   if (f.peak > f.used / 2 * 3) {
-    say(fmt::format("Peak: the instance once used {}, now {}. What the allocator kept since then is given back by MEMORY PURGE.", HumanBytes(f.peak),
-                    HumanBytes(f.used)));
+    say(fmt::format(
+        "Peak: the instance once used {}, now {}. What the allocator kept since then is given back by MEMORY PURGE.",
+        HumanBytes(f.peak), HumanBytes(f.used)));
   }
   if (f.fragmentation() > 1.4 && f.rss - f.used > kWorthSaying) {
-    say(fmt::format("Fragmentation: {} resident for {} used, a ratio of {:.2f}. MEMORY PURGE gives free pages back; CONFIG SET activedefrag yes.",
+    say(
+        fmt::format("Fragmentation: {} resident for {} used, a ratio of {:.2f}. MEMORY PURGE gives free pages back; "
+                    "CONFIG SET activedefrag yes.",
                     HumanBytes(f.rss), HumanBytes(f.used), f.fragmentation()));
   }
-  if (Divide(f.allocator_active, f.allocator_allocated) > 1.1 && f.allocator_active - f.allocator_allocated > kWorthSaying) {
-    say(fmt::format("Sparse pages: the allocator's pages hold {} for {} of blocks ({:.2f}).", HumanBytes(f.allocator_active),
-                    HumanBytes(f.allocator_allocated), Divide(f.allocator_active, f.allocator_allocated)));
+  if (Divide(f.allocator_active, f.allocator_allocated) > 1.1 &&
+      f.allocator_active - f.allocator_allocated > kWorthSaying) {
+    say(fmt::format("Sparse pages: the allocator's pages hold {} for {} of blocks ({:.2f}).",
+                    HumanBytes(f.allocator_active), HumanBytes(f.allocator_allocated),
+                    Divide(f.allocator_active, f.allocator_allocated)));
   }
-  if (Divide(f.allocator_resident, f.allocator_active) > 1.1 && f.allocator_resident - f.allocator_active > kWorthSaying) {
-    say(fmt::format("Free pages not given back yet: {}. MEMORY PURGE returns them now.", HumanBytes(f.allocator_resident - f.allocator_active)));
+  if (Divide(f.allocator_resident, f.allocator_active) > 1.1 &&
+      f.allocator_resident - f.allocator_active > kWorthSaying) {
+    say(fmt::format("Free pages not given back yet: {}. MEMORY PURGE returns them now.",
+                    HumanBytes(f.allocator_resident - f.allocator_active)));
   }
   if (Divide(f.rss, f.allocator_resident) > 1.1 && f.rss - f.allocator_resident > kWorthSaying) {
-    say(fmt::format("Memory outside the allocator: {} (code, stacks, libraries).", HumanBytes(f.rss - f.allocator_resident)));
+    say(fmt::format("Memory outside the allocator: {} (code, stacks, libraries).",
+                    HumanBytes(f.rss - f.allocator_resident)));
   }
   int clients = server.connected_clients();
   if (clients > 0 && f.clients / clients > 200 << 10) {
-    say(fmt::format("Big client buffers: {} clients hold {}, {} each. CLIENT LIST shows qbuf and omem; client-output-buffer-limit bounds them.", clients,
-                    HumanBytes(f.clients), HumanBytes(f.clients / clients)));
+    say(
+        fmt::format("Big client buffers: {} clients hold {}, {} each. CLIENT LIST shows qbuf and omem; "
+                    "client-output-buffer-limit bounds them.",
+                    clients, HumanBytes(f.clients), HumanBytes(f.clients / clients)));
   }
   if (found.empty()) return "No memory issue found in this instance.";
   return "Memory issues found in this instance:\n\n" + found;
@@ -166,18 +179,91 @@ void MemoryPurge(Context& context) {
 void MemoryMallocStats(Context& context) { context.reply().Verbatim(MallocStatsText(), "txt"); }
 
 constexpr CommandSpec kRows[] = {
-    {"memory", -2, 0, {}, 0, Group::kServer, "4.0.0", "Depends on the subcommand", "Commands about memory.", "", nullptr},
-    {"memory|doctor", 2, kExclusive, {}, 0, Group::kServer, "4.0.0", "O(1)", "Names the memory problems of this instance.", "", MemoryDoctor,
-     nullptr, "nondeterministic_output,request_policy:all_shards,response_policy:special"},
-    {"memory|help", 2, kLoading | kStale, {}, 0, Group::kServer, "4.0.0", "O(1)", "Lists the subcommands.", "", ContainerHelp},
-    {"memory|malloc-stats", 2, kExclusive, {}, 0, Group::kServer, "4.0.0", "Depends on the allocator", "Answers the allocator's own report.", "",
-     MemoryMallocStats, nullptr, "nondeterministic_output,request_policy:all_shards,response_policy:special"},
-    {"memory|purge", 2, kExclusive, {}, 0, Group::kServer, "4.0.0", "O(N) where N is the number of free pages",
-     "Gives free memory back to the system.", "", MemoryPurge, nullptr, "request_policy:all_shards,response_policy:all_succeeded"},
-    {"memory|stats", 2, kExclusive, {}, 0, Group::kServer, "4.0.0", "O(1)", "Answers who uses how much memory.", "", MemoryStats, nullptr,
+    {"memory",
+     -2,
+     0,
+     {},
+     0,
+     Group::kServer,
+     "4.0.0",
+     "Depends on the subcommand",
+     "Commands about memory.",
+     "",
+     nullptr},
+    {"memory|doctor",
+     2,
+     kExclusive,
+     {},
+     0,
+     Group::kServer,
+     "4.0.0",
+     "O(1)",
+     "Names the memory problems of this instance.",
+     "",
+     MemoryDoctor,
+     nullptr,
      "nondeterministic_output,request_policy:all_shards,response_policy:special"},
-    {"memory|usage", -3, kReadonly, {KeyAt(2, kKeyRO)}, 0, Group::kServer, "4.0.0", "O(N) where N is the number of elements",
-     "Answers the bytes that a key takes, all its blocks included.", "key [SAMPLES count]", MemoryUsage},
+    {"memory|help",
+     2,
+     kLoading | kStale,
+     {},
+     0,
+     Group::kServer,
+     "4.0.0",
+     "O(1)",
+     "Lists the subcommands.",
+     "",
+     ContainerHelp},
+    {"memory|malloc-stats",
+     2,
+     kExclusive,
+     {},
+     0,
+     Group::kServer,
+     "4.0.0",
+     "Depends on the allocator",
+     "Answers the allocator's own report.",
+     "",
+     MemoryMallocStats,
+     nullptr,
+     "nondeterministic_output,request_policy:all_shards,response_policy:special"},
+    {"memory|purge",
+     2,
+     kExclusive,
+     {},
+     0,
+     Group::kServer,
+     "4.0.0",
+     "O(N) where N is the number of free pages",
+     "Gives free memory back to the system.",
+     "",
+     MemoryPurge,
+     nullptr,
+     "request_policy:all_shards,response_policy:all_succeeded"},
+    {"memory|stats",
+     2,
+     kExclusive,
+     {},
+     0,
+     Group::kServer,
+     "4.0.0",
+     "O(1)",
+     "Answers who uses how much memory.",
+     "",
+     MemoryStats,
+     nullptr,
+     "nondeterministic_output,request_policy:all_shards,response_policy:special"},
+    {"memory|usage",
+     -3,
+     kReadonly,
+     {KeyAt(2, kKeyRO)},
+     0,
+     Group::kServer,
+     "4.0.0",
+     "O(N) where N is the number of elements",
+     "Answers the bytes that a key takes, all its blocks included.",
+     "key [SAMPLES count]",
+     MemoryUsage},
 };
 
 }  // namespace

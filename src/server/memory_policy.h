@@ -5,8 +5,9 @@
 namespace brim {
 
 inline const char* PolicyName(EvictionPolicy policy) {
-  constexpr const char* kNames[] = {"noeviction",   "allkeys-lru",  "allkeys-lfu",     "allkeys-random", "allkeys-lrm",
-                                    "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",   "volatile-lrm"};
+  constexpr const char* kNames[] = {"noeviction",   "allkeys-lru",  "allkeys-lfu",  "allkeys-random",
+                                    "allkeys-lrm",  "volatile-lru", "volatile-lfu", "volatile-random",
+                                    "volatile-ttl", "volatile-lrm"};
   return kNames[static_cast<int>(policy)];
 }
 

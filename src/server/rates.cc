@@ -35,7 +35,9 @@ Rates CurrentRates() {
   if (first->at_ms == 0) first = &samples[1];  // not yet a full round
   int64_t passed_ms = last.at_ms - first->at_ms;
   if (first->at_ms == 0 || passed_ms <= 0) return {};
-  auto rate = [&](uint64_t now, uint64_t then) { return now > then ? (now - then) * 1000 / static_cast<uint64_t>(passed_ms) : 0; };
+  auto rate = [&](uint64_t now, uint64_t then) {
+    return now > then ? (now - then) * 1000 / static_cast<uint64_t>(passed_ms) : 0;
+  };
   return {rate(last.total.commands, first->total.commands), rate(last.total.bytes_in, first->total.bytes_in),
           rate(last.total.bytes_out, first->total.bytes_out)};
 }

@@ -62,7 +62,8 @@ bool Server::Listen() {
       if (optional) host.erase(0, 1);
       int fd = ListenTcp(host, config().port, config().tcp_backlog, &error);
       if (fd < 0) {
-        LogWarning("Warning: Could not create server TCP listening socket " + host + ":" + std::to_string(config().port) + ": " + error);
+        LogWarning("Warning: Could not create server TCP listening socket " + host + ":" +
+                   std::to_string(config().port) + ": " + error);
         if (optional) continue;
         LogWarning("Failed listening on port " + std::to_string(config().port) + " (TCP), aborting.");
         return false;
@@ -71,7 +72,8 @@ bool Server::Listen() {
     }
   }
   if (!config().unixsocket.empty()) {
-    int fd = ListenUnix(config().unixsocket, static_cast<unsigned>(config().unixsocketperm), config().tcp_backlog, &error);
+    int fd =
+        ListenUnix(config().unixsocket, static_cast<unsigned>(config().unixsocketperm), config().tcp_backlog, &error);
     if (fd < 0) {
       LogWarning("Failed opening Unix socket: " + error);
       return false;
@@ -143,10 +145,12 @@ bool Server::ProtectedCommandAllowed(const Command& command, Connection& connect
 bool Server::PauseHolds(const Command& command, Connection& connection) const {
   (void)connection;
   std::string_view name = command.spec->name;
-  if (name.starts_with("client") || name == "quit" || name == "reset" || name == "hello" || name == "auth") return false;
+  if (name.starts_with("client") || name == "quit" || name == "reset" || name == "hello" || name == "auth")
+    return false;
   if (!pause_writes_only_) return true;
   if (command.flags & (kWrite | kMayReplicate)) return true;
-  return name == "exec" && connection.transaction != nullptr && (connection.transaction->flags & (kWrite | kMayReplicate)) != 0;
+  return name == "exec" && connection.transaction != nullptr &&
+         (connection.transaction->flags & (kWrite | kMayReplicate)) != 0;
 }
 
 void Server::AddPaused(Worker& worker, uint64_t connection_id) { worker.paused_connections.push_back(connection_id); }

@@ -78,11 +78,11 @@ class Server final : public ShardObserver {
   std::atomic<int64_t> peak_memory_ms{0};
   int64_t startup_memory = 0;
   std::atomic<uint64_t> rejected_connections{0};
-  std::atomic<bool> active_expire{true};    // DEBUG SET-ACTIVE-EXPIRE
-  std::atomic<bool> cron_paused{false};     // DEBUG PAUSE-CRON
-  std::atomic<int> stop_signal{0};          // the signal that asked for the end, 0: SHUTDOWN
+  std::atomic<bool> active_expire{true};  // DEBUG SET-ACTIVE-EXPIRE
+  std::atomic<bool> cron_paused{false};   // DEBUG PAUSE-CRON
+  std::atomic<int> stop_signal{0};        // the signal that asked for the end, 0: SHUTDOWN
   std::atomic<int64_t> last_save_s{0};
-  uint64_t changes_base = 0;                // changes counted before the last save or FLUSHALL
+  uint64_t changes_base = 0;  // changes counted before the last save or FLUSHALL
   int64_t stats_reset_ms = 0;
   int shutdown_code = 0;
   int port() const { return config().port; }

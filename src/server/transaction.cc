@@ -14,7 +14,9 @@ namespace brim {
 
 namespace {
 
-bool InMulti(const Connection& connection) { return connection.transaction != nullptr && connection.transaction->in_multi; }
+bool InMulti(const Connection& connection) {
+  return connection.transaction != nullptr && connection.transaction->in_multi;
+}
 
 void Multi(Context& context) {
   Connection& connection = AsServer(context).connection();
@@ -98,7 +100,8 @@ void Watch(Context& context) {
   for (size_t i = 1; i < context.argc(); i++) {
     std::string_view key = context.arg(i);
     bool known = false;
-    for (const WatchedKey& watched : transaction.watched) known = known || (watched.db == context.db() && watched.key == key);
+    for (const WatchedKey& watched : transaction.watched)
+      known = known || (watched.db == context.db() && watched.key == key);
     if (known || transaction.watch.touched.load(std::memory_order_relaxed)) continue;
     uint64_t hash = HashBytes(key);
     Shard& shard = shards.Of(hash);
@@ -119,15 +122,61 @@ void Unwatch(Context& context) {
 constexpr uint32_t kControl = kNoScript | kLoading | kStale | kFast | kAllowBusy;
 
 constexpr CommandSpec kRows[] = {
-    {"multi", 1, kControl, {}, kCatTransaction, Group::kTransactions, "1.2.0", "O(1)",
-     "Begins a transaction: commands are queued until EXEC.", "", Multi},
-    {"exec", 1, kNoScript | kLoading | kStale | kSkipSlowlog, {}, kCatTransaction, Group::kTransactions, "1.2.0",
-     "Depends on the queued commands", "Runs the queued commands as one.", "", Exec},
-    {"discard", 1, kControl, {}, kCatTransaction, Group::kTransactions, "2.0.0", "O(N) where N is the number of queued commands",
-     "Drops the queued commands and ends the transaction.", "", Discard},
-    {"watch", -2, kControl, {KeyRange(1, -1, 1, kKeyRO)}, kCatTransaction, Group::kTransactions, "2.2.0",
-     "O(1) for each key", "Makes the next EXEC fail if one of the keys changes before it.", "key [key ...]", Watch},
-    {"unwatch", 1, kControl, {}, kCatTransaction, Group::kTransactions, "2.2.0", "O(1)", "Forgets the watched keys.", "", Unwatch},
+    {"multi",
+     1,
+     kControl,
+     {},
+     kCatTransaction,
+     Group::kTransactions,
+     "1.2.0",
+     "O(1)",
+     "Begins a transaction: commands are queued until EXEC.",
+     "",
+     Multi},
+    {"exec",
+     1,
+     kNoScript | kLoading | kStale | kSkipSlowlog,
+     {},
+     kCatTransaction,
+     Group::kTransactions,
+     "1.2.0",
+     "Depends on the queued commands",
+     "Runs the queued commands as one.",
+     "",
+     Exec},
+    {"discard",
+     1,
+     kControl,
+     {},
+     kCatTransaction,
+     Group::kTransactions,
+     "2.0.0",
+     "O(N) where N is the number of queued commands",
+     "Drops the queued commands and ends the transaction.",
+     "",
+     Discard},
+    {"watch",
+     -2,
+     kControl,
+     {KeyRange(1, -1, 1, kKeyRO)},
+     kCatTransaction,
+     Group::kTransactions,
+     "2.2.0",
+     "O(1) for each key",
+     "Makes the next EXEC fail if one of the keys changes before it.",
+     "key [key ...]",
+     Watch},
+    {"unwatch",
+     1,
+     kControl,
+     {},
+     kCatTransaction,
+     Group::kTransactions,
+     "2.2.0",
+     "O(1)",
+     "Forgets the watched keys.",
+     "",
+     Unwatch},
 };
 
 }  // namespace
@@ -172,7 +221,8 @@ void Transactions::AbortExec(ServerContext& context, std::string_view reason) {
 uint64_t Transactions::Mask(Connection& connection) {
   if (connection.transaction == nullptr) return 0;
   uint64_t mask = connection.transaction->mask;
-  for (const WatchedKey& watched : connection.transaction->watched) mask |= uint64_t{1} << shards.IndexOf(HashBytes(watched.key));
+  for (const WatchedKey& watched : connection.transaction->watched)
+    mask |= uint64_t{1} << shards.IndexOf(HashBytes(watched.key));
   return mask;
 }
 

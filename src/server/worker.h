@@ -82,7 +82,8 @@ class Worker {
   // Where a connection reads into: behind what others have read in this turn and not been served for.
   char* ReadSpace() { return read_buffer_.get() + read_used_; }
   size_t read_room() const { return kReadBytes - read_used_; }
-  // The connection is served at the end of the turn, or as soon as the room gets short; its key is prefetched meanwhile.
+  // The connection is served at the end of the turn, or as soon as the room gets short; its key is prefetched
+  // meanwhile.
   void ServeLater(Connection* connection, std::string_view data);
   int64_t now_ms = 0;  // refreshed once a turn
   uint64_t ticks = 0;  // time-stamp counter when the last command ended

@@ -14,8 +14,16 @@ namespace brim {
 class Keyspace;
 
 enum class EvictionPolicy : uint8_t {
-  kNoEviction, kAllKeysLru, kAllKeysLfu, kAllKeysRandom, kAllKeysLrm,
-  kVolatileLru, kVolatileLfu, kVolatileRandom, kVolatileTtl, kVolatileLrm,
+  kNoEviction,
+  kAllKeysLru,
+  kAllKeysLfu,
+  kAllKeysRandom,
+  kAllKeysLrm,
+  kVolatileLru,
+  kVolatileLfu,
+  kVolatileRandom,
+  kVolatileTtl,
+  kVolatileLrm,
 };
 
 // Written while every thread is paused.

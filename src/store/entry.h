@@ -80,7 +80,8 @@ class Entry {
   // Writes header and key into a block of BytesFor bytes; the value area is left to the caller.
   void Init(Type type, Encoding encoding, std::string_view key, int64_t expiry_ms, bool external) {
     SetType(type, encoding);
-    raw()[1] = static_cast<uint8_t>((expiry_ms >= 0 ? kHasExpiry : 0) | (key.size() >= kWideMark ? kWideKey : 0) | (external ? kExternal : 0));
+    raw()[1] = static_cast<uint8_t>((expiry_ms >= 0 ? kHasExpiry : 0) | (key.size() >= kWideMark ? kWideKey : 0) |
+                                    (external ? kExternal : 0));
     SetAccess(0);
     raw()[5] = key.size() >= kWideMark ? kWideMark : static_cast<uint8_t>(key.size());
     if (key.size() >= kWideMark) {

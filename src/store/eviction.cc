@@ -53,7 +53,8 @@ void Sample(const AccessClock& clock, Table& table, Candidate* best) {
     __builtin_prefetch(buckets[i]);
   }
   if (eviction.IsLfu() || eviction.policy == EvictionPolicy::kVolatileTtl) {
-    for (int i = 0; i < n; i++) Table::VisitBucket(buckets[i], [](Table::Slot slot) { __builtin_prefetch(slot.block()); });
+    for (int i = 0; i < n; i++)
+      Table::VisitBucket(buckets[i], [](Table::Slot slot) { __builtin_prefetch(slot.block()); });
   }
   for (int i = 0; i < n; i++) Consider(clock, buckets[i], best);
   if (best->entry != nullptr) return;
@@ -71,7 +72,8 @@ size_t Shard::EvictOne(int64_t now_ms) {
   Candidate best;
   Keyspace* from = nullptr;
   for (int i = 0; i < databases(); i++) {
-    Keyspace& keyspace = db(static_cast<int>((evict_db_ + static_cast<uint32_t>(i)) % static_cast<uint32_t>(databases())));
+    Keyspace& keyspace =
+        db(static_cast<int>((evict_db_ + static_cast<uint32_t>(i)) % static_cast<uint32_t>(databases())));
     if ((eviction.IsVolatile() ? keyspace.expires() : keyspace.size()) == 0) continue;
     Candidate candidate;
     Sample(clock_, keyspace.table(), &candidate);

@@ -150,8 +150,10 @@ void Keyspace::NoteExpiry(uint64_t hash, const Entry* entry, bool had, bool has,
   if (has) table_.LowerHint(hash, ExpiryHint(at_ms));
 }
 
-KeyRef Keyspace::Insert(std::string_view key, uint64_t hash, Type type, Encoding encoding, size_t bytes, int64_t expiry_ms) {
-  auto* entry = static_cast<Entry*>(heap_->Allocate(Entry::BytesFor(key.size(), expiry_ms >= 0, bytes), MemoryCategory::kData));
+KeyRef Keyspace::Insert(std::string_view key, uint64_t hash, Type type, Encoding encoding, size_t bytes,
+                        int64_t expiry_ms) {
+  auto* entry =
+      static_cast<Entry*>(heap_->Allocate(Entry::BytesFor(key.size(), expiry_ms >= 0, bytes), MemoryCategory::kData));
   entry->Init(type, encoding, key, expiry_ms, false);
   if (encoding == Encoding::kInt) entry->SetIntWidth(bytes);
   Table::Slot slot = table_.Insert(hash, entry);

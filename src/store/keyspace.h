@@ -87,7 +87,8 @@ class Keyspace {
     return *slot ? KeyRef(this, slot->As<Entry>(), hash) : KeyRef();
   }
   // Adds a key that is absent, with an inline value of `bytes` uninitialised bytes to be filled by the caller.
-  KeyRef Insert(std::string_view key, uint64_t hash, Type type, Encoding encoding, size_t bytes, int64_t expiry_ms = -1);
+  KeyRef Insert(std::string_view key, uint64_t hash, Type type, Encoding encoding, size_t bytes,
+                int64_t expiry_ms = -1);
   // Removes the key and frees its value; with `lazy`, a big structure goes to the shard's lazy-free list.
   void Erase(KeyRef& ref, bool lazy);
   // Frees everything at once.

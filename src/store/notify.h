@@ -18,8 +18,8 @@ enum NotifyClass : uint32_t {
   kNotifyStream = 1u << 10,   // t
   kNotifyKeyMiss = 1u << 11,  // m
   kNotifyLoaded = 1u << 12,
-  kNotifyModule = 1u << 13,   // d
-  kNotifyNew = 1u << 14,      // n
+  kNotifyModule = 1u << 13,  // d
+  kNotifyNew = 1u << 14,     // n
 };
 
 }  // namespace brim

@@ -180,7 +180,8 @@ void Shard::SignalReady(int db_index, std::string_view key) {
 
 void Shard::SignalAllReady(int db_index) {
   for (auto& [db_key, waiting] : waiters_) {
-    if (DbOf(db_key) == db_index && db(db_index).Find(KeyOf(db_key), HashBytes(KeyOf(db_key)))) SignalReady(db_index, KeyOf(db_key));
+    if (DbOf(db_key) == db_index && db(db_index).Find(KeyOf(db_key), HashBytes(KeyOf(db_key))))
+      SignalReady(db_index, KeyOf(db_key));
   }
 }
 

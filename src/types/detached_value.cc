@@ -51,7 +51,9 @@ int64_t DetachedValue::GetInt() const {
   return number;
 }
 
-void DetachedValue::MakeInt(int64_t number) { memcpy(MakeInline(Encoding::kInt, sizeof(number)), &number, sizeof(number)); }
+void DetachedValue::MakeInt(int64_t number) {
+  memcpy(MakeInline(Encoding::kInt, sizeof(number)), &number, sizeof(number));
+}
 
 void* DetachedValue::ReleaseStructure() { return std::exchange(structure_, nullptr); }
 

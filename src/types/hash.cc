@@ -220,7 +220,8 @@ void VisitHash(const Value& value, HashVisitor visit, void* fn) {
     return;
   }
   const uint8_t* lp = InlineBytes(value);
-  for (size_t at = listpack::First(lp); at != listpack::kEnd; at = listpack::Next(lp, at)) at = VisitPair(lp, at, visit, fn);
+  for (size_t at = listpack::First(lp); at != listpack::kEnd; at = listpack::Next(lp, at))
+    at = VisitPair(lp, at, visit, fn);
 }
 
 uint64_t VisitHashFrom(const Value& value, uint64_t cursor, HashVisitor visit, void* fn) {

@@ -1,6 +1,6 @@
 #pragma once
-// Hash values. Small: an inline listpack of field, value, field, value. Large (over hash_max_listpack_entries pairs, or a
-// text over hash_max_listpack_value): an external HashTable, the bucket table over one block per field:
+// Hash values. Small: an inline listpack of field, value, field, value. Large (over hash_max_listpack_entries pairs, or
+// a text over hash_max_listpack_value): an external HashTable, the bucket table over one block per field:
 //   [packed field][packed value]   (types/packed_text.h)
 // A hash never goes back to the listpack. All calls need the lock of the value's shard.
 #include <cstdint>

@@ -16,8 +16,9 @@ struct EncodingLimits {
   size_t zset_max_listpack_value = 64;
   int64_t list_max_listpack_size = -2;  // negative: bytes per node by level (-1 4 KB .. -5 64 KB); positive: elements
   int64_t list_compress_depth = 0;
-  size_t list_packed_threshold = 1 << 30;  // an element this large gets a node of its own (DEBUG QUICKLIST-PACKED-THRESHOLD)
-  int64_t max_bulk_bytes = 512LL << 20;    // proto-max-bulk-len: the largest string
+  size_t list_packed_threshold =
+      1 << 30;  // an element this large gets a node of its own (DEBUG QUICKLIST-PACKED-THRESHOLD)
+  int64_t max_bulk_bytes = 512LL << 20;  // proto-max-bulk-len: the largest string
 };
 
 inline EncodingLimits encoding_limits;

@@ -25,10 +25,14 @@ size_t NumberBytes(uint8_t first) {
   if (first < 0x80) return 1;
   if ((first & 0xe0) == 0xc0) return 2;
   switch (first) {
-    case kInt16: return 3;
-    case kInt24: return 4;
-    case kInt32: return 5;
-    default: return 9;
+    case kInt16:
+      return 3;
+    case kInt24:
+      return 4;
+    case kInt32:
+      return 5;
+    default:
+      return 9;
   }
 }
 
@@ -101,15 +105,25 @@ size_t TextBody(size_t size) { return size + (size < 64 ? 1 : size < 4096 ? 2 : 
 
 void WriteNumber(uint8_t* to, int64_t n, size_t body) {
   switch (body) {
-    case 1: to[0] = static_cast<uint8_t>(n); return;
+    case 1:
+      to[0] = static_cast<uint8_t>(n);
+      return;
     case 2:
       to[0] = static_cast<uint8_t>(0xc0 | (n >> 8 & 31));
       to[1] = static_cast<uint8_t>(n);
       return;
-    case 3: to[0] = kInt16; break;
-    case 4: to[0] = kInt24; break;
-    case 5: to[0] = kInt32; break;
-    default: to[0] = kInt64; break;
+    case 3:
+      to[0] = kInt16;
+      break;
+    case 4:
+      to[0] = kInt24;
+      break;
+    case 5:
+      to[0] = kInt32;
+      break;
+    default:
+      to[0] = kInt64;
+      break;
   }
   memcpy(to + 1, &n, body - 1);
 }

@@ -22,9 +22,7 @@ constexpr size_t kListpackBytesMax = size_t{1} << 30;
 
 uint64_t HashOfBlock(const void* block) { return HashBytes(SetTable::MemberOf(block)); }
 
-SetTable* NewTable(Heap& heap) {
-  return new (heap.Allocate(sizeof(SetTable), MemoryCategory::kData)) SetTable(&heap);
-}
+SetTable* NewTable(Heap& heap) { return new (heap.Allocate(sizeof(SetTable), MemoryCategory::kData)) SetTable(&heap); }
 
 void DeleteTable(Heap& heap, SetTable* table) {
   table->~SetTable();
@@ -134,8 +132,8 @@ size_t FindInListpack(const Value& value, std::string_view text) {
 }
 
 bool FitsListpack(const Value& value, size_t members, std::string_view longest) {
-  return members <= encoding_limits.set_max_listpack_entries && longest.size() <= encoding_limits.set_max_listpack_value &&
-         value.size() + longest.size() < kListpackBytesMax;
+  return members <= encoding_limits.set_max_listpack_entries &&
+         longest.size() <= encoding_limits.set_max_listpack_value && value.size() + longest.size() < kListpackBytesMax;
 }
 
 // Re-encodes an intset as a listpack.
@@ -170,7 +168,8 @@ bool AddToIntset(Value& value, const SetMember& member) {
 }  // namespace
 
 bool SetContains(const Value& value, const SetMember& member) {
-  if (value.external()) return static_cast<bool>(FindMember(*value.As<SetTable>(), HashBytes(member.text), member.text));
+  if (value.external())
+    return static_cast<bool>(FindMember(*value.As<SetTable>(), HashBytes(member.text), member.text));
   if (value.encoding() == Encoding::kListpack) return FindInListpack(value, member.text) != listpack::kEnd;
   int64_t number;
   return NumberOf(member, &number) && intset::Contains(InlineBytes(value), number);
@@ -237,8 +236,8 @@ bool VisitSet(const Value& value, SetVisitor visit, void* fn) {
 
 uint64_t VisitSetFrom(const Value& value, uint64_t cursor, SetVisitor visit, void* fn) {
   if (value.external()) {
-    return value.As<SetTable>()->table.Scan(
-        cursor, [&](Table::Slot slot) { visit(fn, {SetTable::MemberOf(slot.block())}); });
+    return value.As<SetTable>()->table.Scan(cursor,
+                                            [&](Table::Slot slot) { visit(fn, {SetTable::MemberOf(slot.block())}); });
   }
   VisitSet(value, visit, fn);
   return 0;

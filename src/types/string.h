@@ -10,8 +10,8 @@
 
 namespace brim {
 
-inline constexpr size_t kBlobBytes = 16384;    // values this long live in a blob
-inline constexpr size_t kEmbstrBytes = 44;     // OBJECT ENCODING: embstr up to here, raw beyond
+inline constexpr size_t kBlobBytes = 16384;  // values this long live in a blob
+inline constexpr size_t kEmbstrBytes = 44;   // OBJECT ENCODING: embstr up to here, raw beyond
 
 struct Blob {
   std::atomic<uint32_t> references;
@@ -35,7 +35,7 @@ size_t StringLength(const Value& value);
 // How a string is going to be stored.
 struct StringForm {
   Encoding encoding;
-  size_t bytes;     // of the value area
+  size_t bytes;  // of the value area
   bool blob;
   int64_t integer;  // Encoding::kInt
 };

@@ -158,7 +158,8 @@ bool Table::Refill(uint8_t* segment, uint32_t buckets, const uint8_t* old, uint3
   return true;
 }
 
-// A copy of the segment with *buckets buckets, or more where an element found no place; null when kMaxBuckets do not do.
+// A copy of the segment with *buckets buckets, or more where an element found no place; null when kMaxBuckets do not
+// do.
 uint8_t* Table::Rebuild(const uint8_t* old, uint32_t old_buckets, uint32_t* buckets) {
   for (; *buckets <= kMaxBuckets; ++*buckets) {
     uint8_t* segment = NewSegment(*buckets);
@@ -327,7 +328,8 @@ void Table::Erase(uint64_t hash, Slot slot) {
 
 uint32_t Table::CountSegment(const uint8_t* segment, uint32_t buckets) {
   uint32_t count = 0;
-  for (uint32_t b = 0; b < buckets; b++) count += static_cast<uint32_t>(std::popcount(UsedBits(segment + b * kBucketBytes)));
+  for (uint32_t b = 0; b < buckets; b++)
+    count += static_cast<uint32_t>(std::popcount(UsedBits(segment + b * kBucketBytes)));
   return count;
 }
 
@@ -354,7 +356,8 @@ bool Table::MergeWithBuddy(uint64_t index) {
   uint64_t low = index & ~(2 * span - 1);
   uint64_t words[2] = {directory()[low], directory()[low + span]};
   if (DepthOf(words[0]) != word_depth || DepthOf(words[1]) != word_depth) return false;
-  uint32_t count = CountSegment(SegmentOf(words[0]), BucketsOf(words[0])) + CountSegment(SegmentOf(words[1]), BucketsOf(words[1]));
+  uint32_t count =
+      CountSegment(SegmentOf(words[0]), BucketsOf(words[0])) + CountSegment(SegmentOf(words[1]), BucketsOf(words[1]));
   if (count > kMaxBuckets * kSlots * 6 / 10) return false;
   for (uint32_t buckets = BucketsFor(count); buckets <= kMaxBuckets; buckets++) {
     uint8_t* segment = NewSegment(buckets);
@@ -449,7 +452,7 @@ __attribute__((no_sanitize("thread", "address"))) void Table::PrefetchBlock(uint
   // FindInBucket's search, with reads that the sanitizers know to be racy: the bucket may be another's by now.
   uint64_t fingerprints;
   __builtin_memcpy(&fingerprints, bucket, 8);
-  uint64_t differ = fingerprints ^ uint64_t{local >> 3} * 0x0101010101010101;
+  uint64_t differ = fingerprints ^ uint64_t { local >> 3 } * 0x0101010101010101;
   uint64_t same = ~(((differ & ~kHighBits) + ~kHighBits) | differ) & kHighBits;
   for (; same; same &= same - 1) {
     uint64_t raw;

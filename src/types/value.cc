@@ -14,14 +14,22 @@ namespace brim {
 
 const char* TypeName(Type type) {
   switch (type) {
-    case Type::kString: return "string";
-    case Type::kList: return "list";
-    case Type::kSet: return "set";
-    case Type::kZset: return "zset";
-    case Type::kHash: return "hash";
-    case Type::kStream: return "stream";
-    case Type::kModule: return "module";
-    case Type::kNone: break;
+    case Type::kString:
+      return "string";
+    case Type::kList:
+      return "list";
+    case Type::kSet:
+      return "set";
+    case Type::kZset:
+      return "zset";
+    case Type::kHash:
+      return "hash";
+    case Type::kStream:
+      return "stream";
+    case Type::kModule:
+      return "module";
+    case Type::kNone:
+      break;
   }
   return "none";
 }
@@ -34,23 +42,32 @@ const char* EncodingName(Encoding encoding) {
 
 size_t MeasureInline(Encoding encoding, const uint8_t* bytes, size_t int_width) {
   switch (encoding) {
-    case Encoding::kInt: return int_width;
+    case Encoding::kInt:
+      return int_width;
     case Encoding::kRaw:
     case Encoding::kEmbstr:
       return bytes[0] < 128 ? size_t{1} + bytes[0] : 2 + (static_cast<size_t>(bytes[0] & 127) << 8 | bytes[1]);
-    case Encoding::kListpack: return listpack::TotalBytes(bytes);
-    case Encoding::kIntset: return intset::TotalBytes(bytes);
-    default: return sizeof(void*);
+    case Encoding::kListpack:
+      return listpack::TotalBytes(bytes);
+    case Encoding::kIntset:
+      return intset::TotalBytes(bytes);
+    default:
+      return sizeof(void*);
   }
 }
 
 size_t ValueLength(const Value& value) {
   switch (value.type()) {
-    case Type::kList: return ListLength(value);
-    case Type::kSet: return SetLength(value);
-    case Type::kZset: return ZsetLength(value);
-    case Type::kHash: return HashLength(value);
-    default: return 1;
+    case Type::kList:
+      return ListLength(value);
+    case Type::kSet:
+      return SetLength(value);
+    case Type::kZset:
+      return ZsetLength(value);
+    case Type::kHash:
+      return HashLength(value);
+    default:
+      return 1;
   }
 }
 
@@ -58,33 +75,51 @@ size_t ValueLength(const Value& value) {
 size_t ExternalBytes(const Value& value, size_t) {
   if (!value.external()) return 0;
   switch (value.type()) {
-    case Type::kString: return Heap::GrantedSize(sizeof(Blob) + value.As<Blob>()->capacity);
-    case Type::kList: return ListExternalBytes(*value.As<List>());
-    case Type::kSet: return SetExternalBytes(*value.As<SetTable>());
-    case Type::kZset: return ZsetExternalBytes(*value.As<Zset>());
-    case Type::kHash: return HashExternalBytes(*value.As<HashTable>());
-    default: return 0;
+    case Type::kString:
+      return Heap::GrantedSize(sizeof(Blob) + value.As<Blob>()->capacity);
+    case Type::kList:
+      return ListExternalBytes(*value.As<List>());
+    case Type::kSet:
+      return SetExternalBytes(*value.As<SetTable>());
+    case Type::kZset:
+      return ZsetExternalBytes(*value.As<Zset>());
+    case Type::kHash:
+      return HashExternalBytes(*value.As<HashTable>());
+    default:
+      return 0;
   }
 }
 
 size_t FreeEffort(Type type, Encoding, void* structure) {
   switch (type) {
-    case Type::kList: return ListFreeEffort(*static_cast<List*>(structure));
-    case Type::kSet: return SetFreeEffort(*static_cast<SetTable*>(structure));
-    case Type::kZset: return ZsetFreeEffort(*static_cast<Zset*>(structure));
-    case Type::kHash: return HashFreeEffort(*static_cast<HashTable*>(structure));
-    default: return 1;
+    case Type::kList:
+      return ListFreeEffort(*static_cast<List*>(structure));
+    case Type::kSet:
+      return SetFreeEffort(*static_cast<SetTable*>(structure));
+    case Type::kZset:
+      return ZsetFreeEffort(*static_cast<Zset*>(structure));
+    case Type::kHash:
+      return HashFreeEffort(*static_cast<HashTable*>(structure));
+    default:
+      return 1;
   }
 }
 
 bool FreeSome(Heap& heap, Detached* detached, size_t budget) {
   switch (detached->type) {
-    case Type::kString: static_cast<Blob*>(detached->structure)->Release(); return true;
-    case Type::kList: return ListFreeSome(heap, static_cast<List*>(detached->structure), budget);
-    case Type::kSet: return SetFreeSome(heap, static_cast<SetTable*>(detached->structure), budget);
-    case Type::kZset: return ZsetFreeSome(heap, static_cast<Zset*>(detached->structure), budget);
-    case Type::kHash: return HashFreeSome(heap, static_cast<HashTable*>(detached->structure), budget);
-    default: return true;
+    case Type::kString:
+      static_cast<Blob*>(detached->structure)->Release();
+      return true;
+    case Type::kList:
+      return ListFreeSome(heap, static_cast<List*>(detached->structure), budget);
+    case Type::kSet:
+      return SetFreeSome(heap, static_cast<SetTable*>(detached->structure), budget);
+    case Type::kZset:
+      return ZsetFreeSome(heap, static_cast<Zset*>(detached->structure), budget);
+    case Type::kHash:
+      return HashFreeSome(heap, static_cast<HashTable*>(detached->structure), budget);
+    default:
+      return true;
   }
 }
 
@@ -130,11 +165,20 @@ bool TidyStructure(Heap& heap, Type type, Encoding encoding, void* structure, ui
 
 void CopyValue(const Value& src, Value& dst) {
   switch (src.type()) {
-    case Type::kList: CopyList(src, dst); return;
-    case Type::kSet: CopySet(src, dst); return;
-    case Type::kZset: CopyZset(src, dst); return;
-    case Type::kHash: CopyHash(src, dst); return;
-    default: break;
+    case Type::kList:
+      CopyList(src, dst);
+      return;
+    case Type::kSet:
+      CopySet(src, dst);
+      return;
+    case Type::kZset:
+      CopyZset(src, dst);
+      return;
+    case Type::kHash:
+      CopyHash(src, dst);
+      return;
+    default:
+      break;
   }
   if (src.external()) {
     Blob* blob = src.As<Blob>();

@@ -12,7 +12,16 @@
 namespace brim {
 
 // Numbered as RDB numbers object types.
-enum class Type : uint8_t { kString = 0, kList = 1, kSet = 2, kZset = 3, kHash = 4, kModule = 5, kStream = 6, kNone = 15 };
+enum class Type : uint8_t {
+  kString = 0,
+  kList = 1,
+  kSet = 2,
+  kZset = 3,
+  kHash = 4,
+  kModule = 5,
+  kStream = 6,
+  kNone = 15
+};
 
 enum class Encoding : uint8_t {
   kRaw,        // string: inline [length][bytes], or external Blob

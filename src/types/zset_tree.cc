@@ -100,7 +100,8 @@ uint32_t ZsetTree::ChildFor(const Node* node, const ZsetBound& bound) {
   uint32_t low = 1;  // slots below begin before the bound, slots from `high` on do not
   uint32_t high = node->count;
   if (bound.by_score) {
-    const Slot* same = std::partition_point(slots + low, slots + high, [&](const Slot& s) { return s.lowest < bound.score; });
+    const Slot* same =
+        std::partition_point(slots + low, slots + high, [&](const Slot& s) { return s.lowest < bound.score; });
     const Slot* end = std::partition_point(same, slots + high, [&](const Slot& s) { return s.lowest <= bound.score; });
     low = static_cast<uint32_t>(same - slots);
     high = static_cast<uint32_t>(end - slots);
@@ -448,7 +449,8 @@ constexpr uint32_t kPrefetchAhead = 8;
 void ZsetTree::Cursor::EnterLeaf() const {
   const Node* leaf = path_.node[0];
   int step = backward_ ? -1 : 1;
-  for (uint32_t i = 0, at = path_.index[0]; i < kPrefetchAhead && at < leaf->count; i++, at += static_cast<uint32_t>(step)) {
+  for (uint32_t i = 0, at = path_.index[0]; i < kPrefetchAhead && at < leaf->count;
+       i++, at += static_cast<uint32_t>(step)) {
     __builtin_prefetch(RefAt(leaf, at));
   }
   if (height_ < 2) return;

@@ -203,7 +203,9 @@ class ZsetTree {
     memcpy(&word, Body(leaf) + kRefBytes * i - 2, 8);
     return reinterpret_cast<ZsetMember*>(word >> 16);
   }
-  static void SetRef(Node* leaf, size_t i, const ZsetMember* member) { memcpy(Body(leaf) + kRefBytes * i, &member, kRefBytes); }
+  static void SetRef(Node* leaf, size_t i, const ZsetMember* member) {
+    memcpy(Body(leaf) + kRefBytes * i, &member, kRefBytes);
+  }
   static size_t SlotBytes(uint32_t level) { return level == 0 ? kRefBytes : sizeof(Slot); }
   static uint32_t MaxCount(uint32_t level) { return level == 0 ? kLeafMax : kInnerMax; }
   static size_t NodeBytes(const Node* node) { return kHeadBytes + node->capacity * SlotBytes(node->level); }

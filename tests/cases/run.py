@@ -239,7 +239,9 @@ class Runner:
         own = test.directive("server")
         started, server = time.monotonic(), None
         try:
-            server = Server(self.options.server, extra=[w.decode() for w in words(own, {})]) if own is not None else shared
+            server = (
+                Server(self.options.server, extra=[w.decode() for w in words(own, {})]) if own is not None else shared
+            )
             play = Play(test, server, self.used, self.options.record)
             play.run()
             self.tally.passed += 1
@@ -248,7 +250,9 @@ class Runner:
                 print(f"passed {os.path.basename(test.path)}: {test.name} ({took:.2f} s)")
             return play.recorded
         except (Failed, StartError, Closed, OSError) as e:
-            self.tally.check(False, f"{os.path.basename(test.path)}: {test.name}", f"\n    {type(e).__name__ if not str(e) else e}")
+            self.tally.check(
+                False, f"{os.path.basename(test.path)}: {test.name}", f"\n    {type(e).__name__ if not str(e) else e}"
+            )
             return {}
         finally:
             if server is not None and server is not shared:

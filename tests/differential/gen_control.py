@@ -37,7 +37,9 @@ def transaction(r, grammar, groups):
     add(conn, [["MULTI"]])
     writes(conn, True, 1, 4)
     if r.some(0.1):
-        bad = r.one(["NOSUCHCOMMAND", "x"], ["GET"], ["SET", "s1"], ["MULTI"], ["WATCH", "s1"], ["LPUSH", "l1"], ["CLIENT"])
+        bad = r.one(
+            ["NOSUCHCOMMAND", "x"], ["GET"], ["SET", "s1"], ["MULTI"], ["WATCH", "s1"], ["LPUSH", "l1"], ["CLIENT"]
+        )
         add(conn, [bad])
     if r.some(0.2) and other != conn:
         writes(other, False, 1, 2)
@@ -48,7 +50,9 @@ def transaction(r, grammar, groups):
 
 
 def stray(r):
-    return r.one(["EXEC"], ["DISCARD"], ["UNWATCH"], ["WATCH"], ["EXEC", "x"], ["MULTI", "x"], ["DISCARD", "x"], ["UNWATCH", "x"])
+    return r.one(
+        ["EXEC"], ["DISCARD"], ["UNWATCH"], ["WATCH"], ["EXEC", "x"], ["MULTI", "x"], ["DISCARD", "x"], ["UNWATCH", "x"]
+    )
 
 
 @gen("connection", 1)
@@ -126,18 +130,49 @@ def config_get(r):
 @gen("connection", 1)
 def config_set(r):
     """Values that are refused, and good ones that change nothing a test sees."""
-    good = ["lfu-log-factor", "5"], ["lfu-decay-time", "3"], ["maxmemory-samples", "7"], ["maxmemory-eviction-tenacity", "20"]
-    good += ["slowlog-log-slower-than", "-1"], ["lazyfree-lazy-expire", "yes"], ["tcp-keepalive", "60"], ["maxmemory", "0"]
+    good = (
+        ["lfu-log-factor", "5"],
+        ["lfu-decay-time", "3"],
+        ["maxmemory-samples", "7"],
+        ["maxmemory-eviction-tenacity", "20"],
+    )
+    good += (
+        ["slowlog-log-slower-than", "-1"],
+        ["lazyfree-lazy-expire", "yes"],
+        ["tcp-keepalive", "60"],
+        ["maxmemory", "0"],
+    )
     good += ["maxmemory-policy", "noeviction"], ["hz", "20"], ["client-query-buffer-limit", "1gb"], ["maxmemory", "8gb"]
     good += ["hash-max-listpack-value", "64"], ["active-defrag-ignore-bytes", "100mb"], ["timeout", "0"]
-    bad = ["maxmemory", "abc"], ["maxmemory", "-1"], ["maxmemory-policy", "nope"], ["nope", "1"], ["maxmemory-samples", "0"]
+    bad = (
+        ["maxmemory", "abc"],
+        ["maxmemory", "-1"],
+        ["maxmemory-policy", "nope"],
+        ["nope", "1"],
+        ["maxmemory-samples", "0"],
+    )
     bad += ["hz", "abc"], ["databases", "5"], ["port", "99999"], ["lfu-log-factor", "-1"], ["appendfsync", "x"]
-    bad += ["lazyfree-lazy-expire", "maybe"], ["maxmemory-eviction-tenacity", "101"], ["timeout", "-1"], ["maxmemory", ""]
+    bad += (
+        ["lazyfree-lazy-expire", "maybe"],
+        ["maxmemory-eviction-tenacity", "101"],
+        ["timeout", "-1"],
+        ["maxmemory", ""],
+    )
     bad += ["client-output-buffer-limit", "wrong 1 2 3"], ["client-output-buffer-limit", "normal 1"], ["save", "x"]
-    bad += ["set-max-intset-entries", "-1"], ["list-max-listpack-size", "x"], ["list-compress-depth", "-1"], ["maxmemory", "1xb"]
+    bad += (
+        ["set-max-intset-entries", "-1"],
+        ["list-max-listpack-size", "x"],
+        ["list-compress-depth", "-1"],
+        ["maxmemory", "1xb"],
+    )
     bad += ["hash-max-listpack-entries", "99999999999999999999"], ["tcp-keepalive", "x"], ["maxclients", "0"]
     bad += ["client-query-buffer-limit", "1"], ["proto-max-bulk-len", "5"], ["daemonize", "yes"], ["unixsocket", "x"]
-    bad += ["loglevel", "nope"], ["maxmemory-clients", "101%"], ["slowlog-max-len", "-1"], ["notify-keyspace-events", "!"]
+    bad += (
+        ["loglevel", "nope"],
+        ["maxmemory-clients", "101%"],
+        ["slowlog-max-len", "-1"],
+        ["notify-keyspace-events", "!"],
+    )
     pairs = [r.pick(good) if r.some(0.6) else r.pick(bad) for _ in range(r.one(1, 1, 1, 2, 3))]
     return ["CONFIG", "SET"] + [word for pair in pairs for word in pair]
 

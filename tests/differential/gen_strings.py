@@ -102,7 +102,20 @@ def lcs(r):
     pair = [_key(r), _key(r)]
     commands = []
     if r.some(0.6):  # short texts: the table of two long ones is large
-        texts = ["ohmytext", "mynewtext", "abcbdab", "bdcaba", "aaaa", "aa", "", "xaxbxc", "abc", "foobar", "12345", "7"]
+        texts = [
+            "ohmytext",
+            "mynewtext",
+            "abcbdab",
+            "bdcaba",
+            "aaaa",
+            "aa",
+            "",
+            "xaxbxc",
+            "abc",
+            "foobar",
+            "12345",
+            "7",
+        ]
         commands = [["SET", pair[0], r.pick(texts)], ["SET", pair[1], r.pick(texts)]]
     else:
         commands = [["GETRANGE", key, "0", "10"] for key in pair]
@@ -114,7 +127,9 @@ def lcs(r):
 def boundary(r):
     """Around the sizes where a string's representation changes."""
     key = _key(r)
-    size = r.pick([0, 1, 7, 8, 15, 16, 43, 44, 45, 63, 64, 65, 127, 128, 255, 256, 1023, 4096, 16383, 16384, 16385, 40000])
+    size = r.pick(
+        [0, 1, 7, 8, 15, 16, 43, 44, 45, 63, 64, 65, 127, 128, 255, 256, 1023, 4096, 16383, 16384, 16385, 40000]
+    )
     return [["SET", key, b"q" * size], ["APPEND", key, b"w" * r.randint(0, 3)], ["OBJECT", "ENCODING", key]]
 
 
@@ -126,7 +141,9 @@ def keys_del(r):
 
 @gen("keys", 2)
 def key_facts(r):
-    return r.one(["TYPE"], ["OBJECT", "ENCODING"], ["OBJECT", "REFCOUNT"], ["OBJECT", "IDLETIME"], ["TYPE"]) + [r.any_key()]
+    return r.one(["TYPE"], ["OBJECT", "ENCODING"], ["OBJECT", "REFCOUNT"], ["OBJECT", "IDLETIME"], ["TYPE"]) + [
+        r.any_key()
+    ]
 
 
 @gen("keys", 0.3)
@@ -208,7 +225,9 @@ def dbsize(r):
 def scan(r):
     options = [["MATCH", r.pattern()]] if r.some(0.4) else []
     options += [["COUNT", r.count()]] if r.some(0.4) else []
-    options += [["TYPE", r.one("string", "list", "set", "zset", "hash", "stream", "nope", "STRING")]] if r.some(0.3) else []
+    options += (
+        [["TYPE", r.one("string", "list", "set", "zset", "hash", "stream", "nope", "STRING")]] if r.some(0.3) else []
+    )
     options += [["NOPE"]] if r.some(0.02) else []
     return ["SCAN", "0" if r.some(0.95) else r.one("abc", "-1", "", "1.5")] + r.shuffled(options)
 
@@ -270,7 +289,9 @@ def sort(r):
     key = r.key(kind)
     if r.some(0.7):  # numbers, else the sort is refused most of the time
         key = r.pick(NAMES[kind])
-        numbers = [str(r.randint(0, 9)) if r.some(0.8) else repr(round(r.uniform(-9, 9), 1)) for _ in range(r.randint(1, 8))]
+        numbers = [
+            str(r.randint(0, 9)) if r.some(0.8) else repr(round(r.uniform(-9, 9), 1)) for _ in range(r.randint(1, 8))
+        ]
         commands.append(["DEL", key])
         if kind == "zset":
             commands.append(["ZADD", key] + [word for n in numbers for word in (r.good_int(), n)])

@@ -117,7 +117,9 @@ def zremrange(r):
     if r.some(0.5):
         start = r.randint(-5, 5)
         return ["ZREMRANGEBYRANK", _key(r), str(start), str(start + r.randint(0, 2)) if r.some(0.8) else r.index()]
-    return ["ZREMRANGEBYSCORE", _key(r), _bound(r), _bound(r)] if r.some(0.5) else ["ZREMRANGEBYSCORE", _key(r), "3", "(5"]
+    return (
+        ["ZREMRANGEBYSCORE", _key(r), _bound(r), _bound(r)] if r.some(0.5) else ["ZREMRANGEBYSCORE", _key(r), "3", "(5"]
+    )
 
 
 def _aggregate(r, count, scores):
@@ -218,7 +220,10 @@ def lex_fill(r):
         return ["ZREM", _lex_key(r), r.member(), r.one("a", "b", "c")]
     args = ["ZADD", _lex_key(r)]
     for _ in range(r.randint(1, 5)):
-        args += ["0", r.one("a", "b", "c", "d", "aa", "ab", "B", "x", "", "m1", "m10", "m2") if r.some(0.8) else r.member()]
+        args += [
+            "0",
+            r.one("a", "b", "c", "d", "aa", "ab", "B", "x", "", "m1", "m10", "m2") if r.some(0.8) else r.member(),
+        ]
     return args
 
 

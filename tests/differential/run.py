@@ -124,7 +124,9 @@ class Runner:
             items, found = self.shrunk(items, found)
             text = "\n".join(f"    {line}" for line in as_cli(items) + found.lines())
             where = f"--seed {self.options.seed} --resp {self.options.resp} --episode {number}"
-            print(f"DIFFERENCE {' '.join(filter(None, before[:2]))}  ({len(items)} commands; {where})\n{text}", flush=True)
+            print(
+                f"DIFFERENCE {' '.join(filter(None, before[:2]))}  ({len(items)} commands; {where})\n{text}", flush=True
+            )
         self.seen[before] += 1
 
     def run(self, grammar):
@@ -164,7 +166,9 @@ def parse_options():
     parser.add_argument("--check-every", type=int, default=700, help="items between comparisons of the keyspace")
     parser.add_argument("--max-differences", type=int, default=8)
     parser.add_argument("--all", action="store_true", help="shrink every difference, also one that looks known")
-    parser.add_argument("--no-settings", dest="settings", action="store_false", help="leave the encodings' limits alone")
+    parser.add_argument(
+        "--no-settings", dest="settings", action="store_false", help="leave the encodings' limits alone"
+    )
     parser.add_argument("--no-tables", dest="tables", action="store_false", help="do not compare COMMAND's table")
     parser.add_argument("--shrink-seconds", type=float, default=20)
     parser.add_argument("--seconds", type=float, default=240, help="no new episode after this time")

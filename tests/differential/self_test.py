@@ -35,7 +35,9 @@ def _pump(client, port):
                 server.sendall(data)
             elif not silent:
                 if os.environ["PROXY_FAULT"] == "falsify":
-                    data = data.replace(b"\r\n$4\r\nzset\r\n", b"\r\n$4\r\nZset\r\n").replace(b"+zset\r\n", b"+Zset\r\n")
+                    data = data.replace(b"\r\n$4\r\nzset\r\n", b"\r\n$4\r\nZset\r\n").replace(
+                        b"+zset\r\n", b"+Zset\r\n"
+                    )
                 client.sendall(data)
 
 
@@ -72,16 +74,58 @@ def main():
     tally = Tally()
     for resp in ("2", "3"):
         run(tally, f"equal servers, RESP{resp}", ORACLE, None, 0, "--resp", resp)
-    run(tally, "another limit of an encoding", f"{ORACLE} --hash-max-listpack-entries 100", "DIFFERENCE .*(OBJECT|SCAN|HGETALL)",
-        2, "--no-settings", "--groups", "hashes")
-    run(tally, "a missing command", f"{ORACLE} --rename-command INCR NOINCR", "DIFFERENCE reply INCR", 1, "--groups", "strings")
-    run(tally, "fewer databases", f"{ORACLE} --databases 2", "DIFFERENCE .*(SELECT|COPY|MOVE|SWAPDB)", 2, "--groups", "keys")
+    run(
+        tally,
+        "another limit of an encoding",
+        f"{ORACLE} --hash-max-listpack-entries 100",
+        "DIFFERENCE .*(OBJECT|SCAN|HGETALL)",
+        2,
+        "--no-settings",
+        "--groups",
+        "hashes",
+    )
+    run(
+        tally,
+        "a missing command",
+        f"{ORACLE} --rename-command INCR NOINCR",
+        "DIFFERENCE reply INCR",
+        1,
+        "--groups",
+        "strings",
+    )
+    run(
+        tally,
+        "fewer databases",
+        f"{ORACLE} --databases 2",
+        "DIFFERENCE .*(SELECT|COPY|MOVE|SWAPDB)",
+        2,
+        "--groups",
+        "keys",
+    )
     this = f"{sys.executable} {os.path.abspath(__file__)} --proxy"
-    run(tally, "a false reply", this, "DIFFERENCE (reply|keyspace) TYPE", 2, "--groups", "keys,zsets",
-        env={"PROXY_FAULT": "falsify"})
+    run(
+        tally,
+        "a false reply",
+        this,
+        "DIFFERENCE (reply|keyspace) TYPE",
+        2,
+        "--groups",
+        "keys,zsets",
+        env={"PROXY_FAULT": "falsify"},
+    )
     run(tally, "a crash", this, "DIFFERENCE crash", 1, "--groups", "strings", env={"PROXY_FAULT": "crash"})
-    run(tally, "a hang", this, "DIFFERENCE hang", 1, "--groups", "strings", "--shrink-seconds", "40",
-        env={"PROXY_FAULT": "hang"})
+    run(
+        tally,
+        "a hang",
+        this,
+        "DIFFERENCE hang",
+        1,
+        "--groups",
+        "strings",
+        "--shrink-seconds",
+        "40",
+        env={"PROXY_FAULT": "hang"},
+    )
     return tally.finish()
 
 

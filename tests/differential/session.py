@@ -22,7 +22,14 @@ class Difference:
     """What differed, where: `index` is the item's place in the sequence (None: the final keyspace)."""
 
     def __init__(self, kind, index, args, oracle, tested, detail=""):
-        self.kind, self.index, self.args, self.oracle, self.tested, self.detail = kind, index, args, oracle, tested, detail
+        self.kind, self.index, self.args, self.oracle, self.tested, self.detail = (
+            kind,
+            index,
+            args,
+            oracle,
+            tested,
+            detail,
+        )
 
     def signature(self):
         """Differences with the same signature are taken for the same one."""
@@ -182,7 +189,9 @@ class Session:
             if found:
                 return found
         if len(line.oracle.buffer) != len(line.tested.buffer):
-            return Difference("reply", start + len(batch) - 1, batch[-1][1], None, None, "one server sent more than asked")
+            return Difference(
+                "reply", start + len(batch) - 1, batch[-1][1], None, None, "one server sent more than asked"
+            )
         return None
 
     def _compare_one(self, line, args, a, b, index):
@@ -306,7 +315,9 @@ class Session:
         except (Closed, TimeoutError) as e:
             raise _Broken("hang or closed while scanning") from e
         if mine != theirs:
-            detail = f"missing {sorted(mine - theirs, key=repr)[:5]!r}, too much {sorted(theirs - mine, key=repr)[:5]!r}"
+            detail = (
+                f"missing {sorted(mine - theirs, key=repr)[:5]!r}, too much {sorted(theirs - mine, key=repr)[:5]!r}"
+            )
             return Difference("reply", index, args, a, b, "a whole iteration: " + detail)
         return None
 
@@ -347,7 +358,9 @@ class Session:
         mine, theirs = {k[1] for k in a[1][1]}, {k[1] for k in b[1][1]}
         if mine != theirs:
             args = ["KEYS", "*"]
-            return Difference("keyspace", None, args, a[1], b[1], f"db {db}: keys {mine ^ theirs!r} are on one side only")
+            return Difference(
+                "keyspace", None, args, a[1], b[1], f"db {db}: keys {mine ^ theirs!r} are on one side only"
+            )
         keys = sorted(mine)
         if not keys:
             return None

@@ -59,7 +59,9 @@ def compare(oracle, tested, tally):
     with oracle.connect() as mine, tested.connect() as theirs:
         asked = ["COMMAND", "INFO"] + COMMANDS
         a, b = mine.call(*asked), theirs.call(*asked)
-        if not tally.check(b[0] == "*" and len(b[1]) == len(a[1]), "COMMAND INFO answers for all commands", str(b)[:200]):
+        if not tally.check(
+            b[0] == "*" and len(b[1]) == len(a[1]), "COMMAND INFO answers for all commands", str(b)[:200]
+        ):
             return
         for name, x, y in zip(COMMANDS, a[1], b[1]):
             _compare_info(name, x, y, tally)
