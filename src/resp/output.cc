@@ -109,7 +109,7 @@ void OutputBuffer::Consume(size_t bytes) {
   }
 }
 
-void OutputBuffer::Splice(OutputBuffer&& other) {
+void OutputBuffer::Splice(OutputBuffer& other) {
   if (other.empty()) return;
   if (empty()) {
     Clear();

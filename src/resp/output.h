@@ -64,7 +64,7 @@ class OutputBuffer {
   // Forgets bytes that were sent. An emptied buffer keeps one chunk for the next replies.
   void Consume(size_t bytes);
   // Appends all of the other's pieces, which is then empty.
-  void Splice(OutputBuffer&& other);
+  void Splice(OutputBuffer& other);
   // Forgets everything and keeps no memory.
   void Clear();
 

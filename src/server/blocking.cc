@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "server/connection.h"
 #include "server/server_context.h"
@@ -87,28 +88,44 @@ bool Blocking::TryServe(Worker& worker, Waiter& waiter, std::string_view key, ui
   return true;
 }
 
+// Takes what the command has signalled out of the shards, in the order in which it did.
+std::vector<Shard::ReadyKey> Blocking::TakeReady(uint64_t locked) {
+  std::vector<Shard::ReadyKey> all;
+  for (uint64_t rest = locked; rest; rest &= rest - 1) {
+    Shard& shard = shards[std::countr_zero(rest)];
+    if (shard.ready.empty()) continue;
+    std::move(shard.ready.begin(), shard.ready.end(), std::back_inserter(all));
+    shard.ready.clear();
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Shard::ReadyKey& a, const Shard::ReadyKey& b) { return a.order < b.order; });
+  return all;
+}
+
 void Blocking::ServeReady(Worker& worker, uint64_t locked) {
-  for (bool again = true; again;) {
-    again = false;
-    for (uint64_t rest = locked; rest; rest &= rest - 1) {
-      Shard& shard = shards[std::countr_zero(rest)];
-      if (shard.ready.empty()) continue;
-      again = true;
-      auto ready = std::move(shard.ready);
-      shard.ready.clear();
-      for (const Shard::ReadyKey& key : ready) {
-        auto* waiting = shard.WaitersOf(key.db, key.key);
-        if (waiting == nullptr) continue;
-        std::deque<KeyWaiter*> in_order = *waiting;  // served ones leave the list meanwhile
-        for (KeyWaiter* each : in_order) {
-          KeyRef ref = shard.db(key.db).Find(key.key, HashBytes(key.key));
-          if (!ref) break;
-          auto* waiter = static_cast<Waiter*>(each);
-          if (ref.type() != waiter->type) continue;
-          if (TryServe(worker, *waiter, key.key, shard_locking ? locked : ~uint64_t{0}))
-            shard.RemoveWaiter(key.db, key.key, each);
-        }
-      }
+  // Nobody waits, nearly always.
+  bool any = false;
+  for (uint64_t rest = locked; rest; rest &= rest - 1) any = any || !shards[std::countr_zero(rest)].ready.empty();
+  if (!any) return;
+  // Serving may fill further keys (BLMOVE).
+  for (auto ready = TakeReady(locked); !ready.empty(); ready = TakeReady(locked)) {
+    for (const Shard::ReadyKey& key : ready) ServeKey(worker, key, locked);
+  }
+}
+
+void Blocking::ServeKey(Worker& worker, const Shard::ReadyKey& key, uint64_t locked) {
+  uint64_t hash = HashBytes(key.key);
+  Shard& shard = shards.Of(hash);
+  auto* waiting = shard.WaitersOf(key.db, key.key);
+  if (waiting == nullptr) return;
+  std::deque<KeyWaiter*> in_order = *waiting;  // served ones leave the list meanwhile
+  for (KeyWaiter* each : in_order) {
+    KeyRef ref = shard.db(key.db).Find(key.key, hash);
+    if (!ref) return;
+    auto* waiter = static_cast<Waiter*>(each);
+    if (ref.type() != waiter->type) continue;
+    if (TryServe(worker, *waiter, key.key, shard_locking ? locked : ~uint64_t{0})) {
+      shard.RemoveWaiter(key.db, key.key, each);
     }
   }
 }

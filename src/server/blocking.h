@@ -54,6 +54,8 @@ class Blocking {
   static std::atomic<int> blocked_clients;
 
  private:
+  static std::vector<Shard::ReadyKey> TakeReady(uint64_t locked);
+  static void ServeKey(Worker& worker, const Shard::ReadyKey& key, uint64_t locked);
   static bool TryServe(Worker& worker, Waiter& waiter, std::string_view key, uint64_t locked);
   static void Finish(const std::shared_ptr<Waiter>& waiter, OutputBuffer&& reply);
   static void Withdraw(Waiter& waiter);

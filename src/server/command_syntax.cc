@@ -117,7 +117,8 @@ class Reader {
     block.type = "block";
     block.token = token;
     block.children = std::move(*nodes);
-    nodes->assign(1, std::move(block));
+    nodes->clear();
+    nodes->push_back(std::move(block));
   }
 
   // Alternatives of several words: "EX seconds|PX milliseconds|KEEPTTL".

@@ -182,7 +182,7 @@ void Connection::Flush() {
   // Fresh replies go out from the worker's scratch, whose memory serves every connection; only what the socket does not
   // take becomes the connection's own.
   OutputBuffer& fresh = worker->scratch;
-  if (!output.empty() && !fresh.empty()) output.Splice(std::move(fresh));
+  if (!output.empty() && !fresh.empty()) output.Splice(fresh);
   OutputBuffer& source = output.empty() ? fresh : output;
   while (!source.empty()) {
     iovec pieces[64];
@@ -199,7 +199,7 @@ void Connection::Flush() {
     worker->figures.bytes_out += static_cast<uint64_t>(sent);
   }
   if (&source == &fresh) {
-    output.Splice(std::move(fresh));
+    output.Splice(fresh);
   } else if (output.empty()) {
     output.Clear();
   }
@@ -239,7 +239,7 @@ bool Connection::OverOutputLimit() {
 }
 
 void Connection::Deliver(OutputBuffer&& reply) {
-  output.Splice(std::move(reply));
+  output.Splice(reply);
   Flush();
 }
 

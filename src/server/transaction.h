@@ -57,6 +57,4 @@ class Transactions {
   static size_t MemoryUsage(const Transaction& transaction);
 };
 
-extern const CommandTable kTransactionCommands;
-
 }  // namespace brim

@@ -175,7 +175,8 @@ void Shard::SignalReady(int db_index, std::string_view key) {
   for (const ReadyKey& r : ready) {
     if (r.db == db_index && r.key == key) return;
   }
-  ready.push_back({db_index, std::string(key)});
+  thread_local uint64_t signals = 0;
+  ready.push_back({db_index, std::string(key), signals++});
 }
 
 void Shard::SignalAllReady(int db_index) {

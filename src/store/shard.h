@@ -96,6 +96,7 @@ class Shard {
   struct ReadyKey {
     int db;
     std::string key;
+    uint64_t order;  // among what this thread has signalled
   };
   std::vector<ReadyKey> ready;
   // Waiters whose command writes to a second key (BLMOVE): while there are any, commands here lock every shard.

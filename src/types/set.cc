@@ -139,8 +139,8 @@ bool FitsListpack(const Value& value, size_t members, std::string_view longest) 
 // Re-encodes an intset as a listpack.
 void ConvertToListpack(Value& value) {
   const uint8_t* is = InlineBytes(value);
-  std::vector<int64_t> numbers;
-  for (size_t i = 0; i < intset::Count(is); i++) numbers.push_back(intset::Get(is, i));
+  std::vector<int64_t> numbers(intset::Count(is));
+  for (size_t i = 0; i < numbers.size(); i++) numbers[i] = intset::Get(is, i);
   listpack::Init(value.MakeInline(Encoding::kListpack, listpack::kEmptyBytes));
   char buffer[24];
   for (int64_t number : numbers) listpack::Append(value, MemberOfNumber(number, buffer).text);
