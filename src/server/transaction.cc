@@ -7,6 +7,7 @@
 #include "server/admission.h"
 #include "server/connection.h"
 #include "server/dispatch.h"
+#include "server/server_commands.h"
 #include "server/server_context.h"
 #include "server/worker.h"
 
