@@ -36,7 +36,8 @@ bool ReadNumber(const Setting& row, const std::string& text, int64_t* value, std
                 std::string* reason) {
   switch (row.kind) {
     case SettingKind::kMemory:
-      if (ParseMemorySize(text, value)) break;
+      if (text.empty()) *value = 0;
+      if (text.empty() || ParseMemorySize(text, value)) break;
       *reason = "argument must be a memory value";
       return false;
     case SettingKind::kOctal: {

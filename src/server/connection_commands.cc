@@ -129,15 +129,11 @@ void Hello(Context& context) {
   }
   std::string_view name;
   bool named = false;
-  std::string_view user;
-  std::string_view password;
-  bool with_auth = false;
   for (; next < context.argc(); next++) {
     size_t more = context.argc() - 1 - next;
     if (EqualsNoCase(context.arg(next), "AUTH") && more >= 2) {
-      user = context.arg(next + 1);
-      password = context.arg(next + 2);
-      with_auth = true;
+      // At once, before what follows is looked at, as redis-server does.
+      if (!Authenticate(context, context.arg(next + 1), context.arg(next + 2))) return;
       next += 2;
     } else if (EqualsNoCase(context.arg(next), "SETNAME") && more >= 1) {
       name = context.arg(next + 1);
@@ -152,7 +148,6 @@ void Hello(Context& context) {
       return;
     }
   }
-  if (with_auth && !Authenticate(context, user, password)) return;
   if (!connection.authenticated) {
     context.reply().Error(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> "

@@ -28,7 +28,10 @@ def _normal(reply):
     if reply[0] in "*~" and reply[1] and all(item[0] == "+" for item in reply[1]):
         return ("flags", frozenset(item[1] for item in reply[1]))
     if reply[0] in "*~%" and reply[1] is not None:
-        return (reply[0], tuple(_normal(item) for item in reply[1]))
+        items = reply[1]
+        if items and items[0][1] == b"notes":  # prose about a key spec
+            items = items[2:]
+        return (reply[0], tuple(_normal(item) for item in items))
     return reply
 
 
