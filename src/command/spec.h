@@ -1,6 +1,6 @@
 #pragma once
 // One row per command, beside its handler; everything else that is known about a command is derived from the row:
-// COMMAND and its subcommands, lock sets, admission, ACL categories, HELP, the test grammar. docs/commands.md.
+// COMMAND and its subcommands, lock sets, admission, ACL categories, HELP, the test grammar.
 #include <cstdint>
 #include <span>
 #include <string_view>
