@@ -93,6 +93,10 @@ class Keyspace {
   void Erase(KeyRef& ref, bool lazy);
   // Frees everything at once.
   void Clear();
+  void SwapContents(Keyspace& other) {
+    table_.Swap(other.table_);
+    std::swap(expires_, other.expires_);
+  }
   // Frees up to `segments` segments with their keys; the keyspace takes no other call until it returns true: empty.
   bool DrainSome(size_t segments);
 

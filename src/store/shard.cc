@@ -117,12 +117,12 @@ bool Shard::FreeGarbage(size_t budget) {
 }
 
 void Shard::FlushDatabase(int index, bool lazy) {
-  auto& place = keyspaces_[static_cast<size_t>(index)];
-  if (place->size() == 0) return;
-  if (lazy) {
-    FreeLater(std::move(place));
-  }
-  place = std::make_unique<Keyspace>(this, &heap_, index);
+  // The Keyspace stays where it is: other threads prefetch from its table without the lock.
+  Keyspace& keyspace = db(index);
+  if (keyspace.size() == 0) return;
+  auto old = std::make_unique<Keyspace>(this, &heap_, index);
+  keyspace.SwapContents(*old);
+  if (lazy) FreeLater(std::move(old));
 }
 
 void Shard::Watch(int db_index, std::string_view key, WatchFlag* flag, bool expired) {
