@@ -150,7 +150,6 @@ int FormatLongDoubleHuman(long double value, char* to) {
 bool ParseMemorySize(std::string_view text, int64_t* bytes) {
   size_t digits = 0;
   while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') digits++;
-  if (digits == 0) return false;
   std::string_view unit = text.substr(digits);
   static constexpr struct {
     const char* name;
@@ -158,6 +157,7 @@ bool ParseMemorySize(std::string_view text, int64_t* bytes) {
   } kUnits[] = {{"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1 << 10},
                 {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30}};
   std::string_view number = text.substr(0, digits);
+  if (number.empty()) number = "0";  // as redis-server: a unit alone is none of it
   while (number.size() > 1 && number[0] == '0') number.remove_prefix(1);
   uint64_t n;
   if (!ParseUint64(number, &n)) return false;

@@ -22,7 +22,8 @@ bool AddKeyNum(const KeySpec& spec, size_t begin, std::span<const std::string_vi
                std::vector<KeyPosition>* keys) {
   size_t at = begin + static_cast<size_t>(spec.last);
   int64_t count;
-  if (at >= argv.size() || !ParseInt64(argv[at], &count) || count < 0) return false;
+  // redis-server reads the number up to a zero byte.
+  if (at >= argv.size() || !ParseInt64(argv[at].substr(0, argv[at].find('\0')), &count) || count < 0) return false;
   size_t first = begin + static_cast<size_t>(spec.limit);
   if (static_cast<uint64_t>(count) > argv.size() || first + static_cast<size_t>(count * spec.step) > argv.size())
     return false;

@@ -11,7 +11,7 @@ bool ScanOptions::Wants(std::string_view text) const { return !has_pattern || Gl
 
 // As redis-server reads it, by strtoul: a sign is taken, a blank in front is not, "" is 0, too big is refused.
 bool ParseCursorArg(Context& context, size_t i, uint64_t* cursor) {
-  std::string_view text = context.arg(i);
+  std::string_view text = context.arg(i).substr(0, context.arg(i).find('\0'));
   size_t at = 0;
   bool negative = !text.empty() && text[0] == '-';
   if (negative || (!text.empty() && text[0] == '+')) at = 1;

@@ -209,7 +209,8 @@ void ClientUnblock(Context& context) {
       return;
     }
   } else if (context.argc() != 3) {
-    context.reply().Error(errors::kSyntax);
+    context.reply().Error("ERR unknown subcommand or wrong number of arguments for '" +
+                          std::string(context.arg(1).substr(0, 128)) + "'. Try CLIENT HELP.");
     return;
   }
   int64_t id;

@@ -51,7 +51,8 @@ std::string UnknownCommandText(std::span<const std::string_view> argv) {
 std::string UnknownSubcommandText(const Command& container, std::string_view sub) {
   std::string upper = container.name;
   for (char& c : upper) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
-  return "ERR unknown subcommand '" + std::string(sub.substr(0, 128)) + "'. Try " + upper + " HELP.";
+  return "ERR unknown subcommand '" + std::string(sub.substr(0, std::min<size_t>(sub.find('\0'), 128))) + "'. Try " +
+         upper + " HELP.";
 }
 
 }  // namespace
