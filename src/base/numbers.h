@@ -24,7 +24,8 @@ int FormatDouble17(double value, char* to);
 // "%.17Lf" without trailing zeros: INCRBYFLOAT's form. Returns the length; `to` has 5120 bytes.
 int FormatLongDoubleHuman(long double value, char* to);
 
-// "100", "1k" (1000), "1kb" (1024), m mb g gb, b; any letter case; no digits count as 0. False when it is none of these or too large.
+// "100", "1k" (1000), "1kb" (1024), m mb g gb, b; any letter case; no digits count as 0. False when it is none of
+// these, or too large.
 bool ParseMemorySize(std::string_view text, int64_t* bytes);
 
 }  // namespace brim
