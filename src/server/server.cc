@@ -91,6 +91,29 @@ bool Server::ListenAnew() {
   return Listen();
 }
 
+namespace {
+
+int64_t PageHeapBytes() {
+  int64_t bytes = 0;
+  for (int i = 0; i < shards.count(); i++) bytes += static_cast<int64_t>(shards[i].heap().used_bytes());
+  return bytes;
+}
+
+// Debug builds: what the categories sum to is what the allocator has handed out, give or take what its caches and
+// libraries that allocate past operator new hold.
+void CheckAccount() {
+#ifndef NDEBUG
+  constexpr int64_t kTolerated = 512 << 10;
+  PurgeAllocator();
+  int64_t difference;
+  if (AccountBalances(PageHeapBytes(), &difference) || std::abs(difference) <= kTolerated) return;
+  LogWarning("The memory categories and the allocator differ by " + std::to_string(difference) + " bytes");
+  abort();
+#endif
+}
+
+}  // namespace
+
 int Server::Run() {
   int threads = config().threads;
   shard_locking = threads > 1;
@@ -100,6 +123,7 @@ int Server::Run() {
   if (!Listen()) return 1;
   LogNotice("Server initialized");
   startup_memory = UsedMemory();
+  MarkAccountBaseline(PageHeapBytes());
   LogNotice("Ready to accept connections");
   NotifySupervisor(config().supervised);
   for (int i = 1; i < threads; i++) {
@@ -110,6 +134,7 @@ int Server::Run() {
   }
   workers_[0]->Run();
   for (auto& thread : threads_) thread.join();
+  CheckAccount();
   int signal_number = stop_signal.load(std::memory_order_relaxed);
   if (signal_number != 0) {
     LogWarning(std::string("Received ") + (signal_number == SIGINT ? "SIGINT" : "SIGTERM") + " scheduling shutdown...");
