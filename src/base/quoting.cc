@@ -54,20 +54,25 @@ bool ReadQuoted(std::string_view line, size_t* at, std::string* word) {
 
 }  // namespace
 
-bool SplitWords(std::string_view line, std::vector<std::string>* words) {
-  size_t i = 0;
-  while (true) {
-    while (i < line.size() && IsBlank(line[i])) i++;
-    if (i == line.size()) return true;
-    std::string word;
-    while (i < line.size() && !IsBlank(line[i])) {
-      if (line[i] != '"' && line[i] != '\'') {
-        word += line[i++];
-        continue;
-      }
-      if (!ReadQuoted(line, &i, &word)) return false;
-      if (i < line.size() && !IsBlank(line[i])) return false;
+bool ReadWord(std::string_view line, size_t* at, std::string* word) {
+  while (*at < line.size() && !IsBlank(line[*at])) {
+    if (!IsQuote(line[*at])) {
+      *word += line[(*at)++];
+      continue;
     }
+    if (!ReadQuoted(line, at, word)) return false;
+    if (*at < line.size() && !IsBlank(line[*at])) return false;
+  }
+  return true;
+}
+
+bool SplitWords(std::string_view line, std::vector<std::string>* words) {
+  size_t at = 0;
+  while (true) {
+    while (at < line.size() && IsBlank(line[at])) at++;
+    if (at == line.size()) return true;
+    std::string word;
+    if (!ReadWord(line, &at, &word)) return false;
     words->push_back(std::move(word));
   }
 }

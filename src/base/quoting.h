@@ -6,6 +6,12 @@
 
 namespace brim {
 
+inline bool IsQuote(char c) { return c == '"' || c == '\''; }
+
+// The word that begins at line[*at] into *word; *at goes behind it. False when a quote in it has no end, or something
+// follows a closing quote.
+bool ReadWord(std::string_view line, size_t* at, std::string* word);
+
 // The line's words into *words. False when quotes are not balanced, or something follows a closing quote.
 bool SplitWords(std::string_view line, std::vector<std::string>* words);
 

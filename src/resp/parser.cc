@@ -6,6 +6,7 @@
 
 #include "base/ascii.h"
 #include "base/numbers.h"
+#include "base/quoting.h"
 
 namespace brim {
 
@@ -15,29 +16,6 @@ constexpr size_t kLineBytesMax = 65536;  // of an inline request, or a length
 constexpr size_t kUnauthenticatedArgs = 10;
 constexpr int64_t kUnauthenticatedBulk = 16384;
 constexpr size_t kKeptSpans = 1024;
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c = LowerChar(c);
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-char Unescape(char c) {
-  switch (c) {
-    case 'n':
-      return '\n';
-    case 'r':
-      return '\r';
-    case 't':
-      return '\t';
-    case 'b':
-      return '\b';
-    case 'a':
-      return '\a';
-    default:
-      return c;
-  }
-}
 
 }  // namespace
 
@@ -191,51 +169,20 @@ RequestParser::Step RequestParser::ParseArray(std::string_view data, bool authen
 
 // Arguments as in a shell: blanks part them, "..." with escapes, '...' with \' only. Quotes end an argument.
 RequestParser::Step RequestParser::SplitInline(std::string_view line, std::vector<std::string_view>* args) {
+  line = line.substr(0, line.find('\0'));  // as redis-server reads it
   size_t i = 0;
   while (true) {
     while (i < line.size() && IsBlank(line[i])) i++;
-    if (i == line.size() || line[i] == '\0') return Step::kDone;
+    if (i == line.size()) return Step::kDone;
     size_t begin = i;
-    while (i < line.size() && !IsBlank(line[i]) && line[i] != '"' && line[i] != '\'' && line[i] != '\0') i++;
-    if (i == line.size() || IsBlank(line[i]) || line[i] == '\0') {
+    while (i < line.size() && !IsBlank(line[i]) && !IsQuote(line[i])) i++;
+    if (i == line.size() || IsBlank(line[i])) {
       args->push_back(line.substr(begin, i - begin));
       continue;
     }
-    std::string text(line.substr(begin, i - begin));
-    char quote = 0;
-    for (;; i++) {
-      if (i == line.size()) {
-        if (quote != 0) return Fail("Protocol error: unbalanced quotes in request");
-        break;
-      }
-      char c = line[i];
-      if (quote == 0) {
-        if (IsBlank(c) || c == '\0') break;
-        if (c == '"' || c == '\'') {
-          quote = c;
-        } else {
-          text += c;
-        }
-        continue;
-      }
-      if (c == quote) {
-        if (i + 1 < line.size() && !IsBlank(line[i + 1])) return Fail("Protocol error: unbalanced quotes in request");
-        i++;
-        break;
-      }
-      if (quote == '"' && c == '\\' && i + 3 < line.size() && line[i + 1] == 'x' && HexDigit(line[i + 2]) >= 0 &&
-          HexDigit(line[i + 3]) >= 0) {
-        text += static_cast<char>(HexDigit(line[i + 2]) * 16 + HexDigit(line[i + 3]));
-        i += 3;
-      } else if (quote == '"' && c == '\\' && i + 1 < line.size()) {
-        text += Unescape(line[++i]);
-      } else if (quote == '\'' && c == '\\' && i + 1 < line.size() && line[i + 1] == '\'') {
-        text += '\'';
-        i++;
-      } else {
-        text += c;
-      }
-    }
+    i = begin;
+    std::string text;
+    if (!ReadWord(line, &i, &text)) return Fail("Protocol error: unbalanced quotes in request");
     unquoted_.push_front(std::move(text));
     args->push_back(unquoted_.front());
   }

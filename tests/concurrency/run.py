@@ -15,6 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
 from servers import Server, Tally  # noqa: E402
+from wire import Closed  # noqa: E402
 
 ACCOUNTS, EACH = 40, 1000
 
@@ -292,9 +293,13 @@ def main():
     tally = Tally()
     for test in TESTS:
         with Server(options.server) as server:
-            error = test(server, options.seconds, options.seed)
+            try:
+                error = test(server, options.seconds, options.seed)
+            except (OSError, Closed, RuntimeError) as trouble:  # the server is gone: its log says why
+                error = f"{trouble!r}"
+                time.sleep(0.5)
             alive = server.alive()
-            tally.check(not error and alive, test.__name__, error or server.log_tail(3000))
+            tally.check(not error and alive, test.__name__, error + ("" if alive else "\n" + server.log_tail(12000)))
             code = server.stop()
             tally.check(code == 0, f"{test.__name__}: exit code", f"{code}")
     return tally.finish()
