@@ -13,8 +13,7 @@
 
 namespace brim {
 
-Worker::Worker(int index)
-    : context(this), index_(index), read_buffer_(std::make_unique<char[]>(kReadBytes)) {
+Worker::Worker(int index) : context(this), index_(index), read_buffer_(std::make_unique<char[]>(kReadBytes)) {
   figures.commands_by_id.resize(registry.all().size());
   context.Attach(&scratch, &keyspace_figures);
   now_ms = WallUs() / 1000;

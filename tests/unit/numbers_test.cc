@@ -59,8 +59,7 @@ TEST(Numbers, MemorySizes) {
   EXPECT_TRUE(ParseMemorySize("1k", &bytes) && bytes == 1000);
   EXPECT_TRUE(ParseMemorySize("1Kb", &bytes) && bytes == 1024);
   EXPECT_TRUE(ParseMemorySize("8gb", &bytes) && bytes == 8LL << 30);
-  for (const char* bad : {"x", "1x", "-1", "1 mb", "99999999999gb"})
-    EXPECT_FALSE(ParseMemorySize(bad, &bytes)) << bad;
+  for (const char* bad : {"x", "1x", "-1", "1 mb", "99999999999gb"}) EXPECT_FALSE(ParseMemorySize(bad, &bytes)) << bad;
 }
 
 TEST(Glob, Matches) {
