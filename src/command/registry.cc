@@ -45,6 +45,12 @@ Registry::Folded Registry::Fold(std::string_view name) {
     memcpy(&low, name.data(), 8);
     size_t rest = n - 8 < 8 ? n - 8 : 8;
     memcpy(&high, name.data() + 8, rest);
+  } else if (n >= 4) {
+    uint32_t first;
+    uint32_t last;
+    memcpy(&first, name.data(), 4);
+    memcpy(&last, name.data() + n - 4, 4);
+    low = first | static_cast<uint64_t>(last) << (8 * (n - 4));
   } else {
     for (size_t i = 0; i < n; i++) low |= static_cast<uint64_t>(static_cast<uint8_t>(name[i])) << (8 * i);
   }

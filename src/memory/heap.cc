@@ -217,6 +217,8 @@ size_t Heap::Purge() {
   return bytes;
 }
 
+Heap::Heap() { Range(); }
+
 Heap::~Heap() { Purge(); }
 
 void* Heap::TryAllocate(size_t bytes, MemoryCategory category) {

@@ -39,7 +39,8 @@ class Heap {
   static constexpr size_t kFineBytes = 512;
   static constexpr int kClasses = 145;
 
-  Heap() = default;
+  // The first heap reserves the range, before threads start.
+  Heap();
   ~Heap();
   Heap(const Heap&) = delete;
   Heap& operator=(const Heap&) = delete;

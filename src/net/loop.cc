@@ -32,13 +32,6 @@ bool Loop::Add(int fd, uint32_t events, EventHandler* handler) {
   return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-void Loop::Modify(int fd, uint32_t events, EventHandler* handler) {
-  epoll_event event{};
-  event.events = events;
-  event.data.ptr = handler;
-  epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event);
-}
-
 void Loop::Remove(int fd) { epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr); }
 
 void Loop::Forget(EventHandler* handler) {

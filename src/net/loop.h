@@ -1,5 +1,5 @@
 #pragma once
-// One thread's event loop: epoll, level triggered, and a mailbox through which other threads hand it work.
+// One thread's event loop: epoll, and a mailbox through which other threads hand it work.
 #include <sys/epoll.h>
 
 #include <atomic>
@@ -27,7 +27,6 @@ class Loop {
 
   // False with errno set when the kernel refuses.
   bool Add(int fd, uint32_t events, EventHandler* handler);
-  void Modify(int fd, uint32_t events, EventHandler* handler);
   void Remove(int fd);
 
   // Waits up to timeout_ms (0: not at all, -1: for ever) and runs the handlers of what is ready; mail is run by the

@@ -1,7 +1,6 @@
 #include "server/connection.h"
 
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +24,14 @@ constexpr size_t kCommandsABatch = 64;
 constexpr size_t kLittleBytes = 1024;
 constexpr size_t kFlushBytes = 256 << 10;  // replies of one pipeline are sent in pieces of about this size
 constexpr size_t kInputStep = 16 << 10;
+
+ssize_t SendPieces(int fd, iovec* pieces, int count) {
+  if (count == 1) return send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+  msghdr message{};
+  message.msg_iov = pieces;
+  message.msg_iovlen = static_cast<size_t>(count);
+  return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
 
 }  // namespace
 
@@ -85,8 +92,9 @@ void Connection::CloseSoon() {
 
 void Connection::OnEvents(uint32_t events) {
   if (close_soon) return;
-  if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) ReadSome();
-  if (!close_soon && (events & EPOLLOUT)) Flush();
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) peer_ended_ = true;
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ReadSome();
+  if (waiting_to_write && !close_soon && (events & EPOLLOUT)) Flush();
 }
 
 void Connection::ReadSome() {
@@ -99,13 +107,18 @@ void Connection::ReadSome() {
     into = input_.Reserve(wanted > have ? std::min<size_t>(wanted - have, 1 << 30) : kInputStep);
     room = input_.room();
   }
-  ssize_t got = read(fd, into, room);
+  ssize_t got = recv(fd, into, room, 0);
   worker->figures.reads++;
   if (got <= 0) {
-    if (got == 0 || (errno != EAGAIN && errno != EINTR)) CloseSoon();
+    if (got < 0 && errno == EINTR) {
+      worker->ReadAgain(this);
+    } else if (got == 0 || errno != EAGAIN) {
+      CloseSoon();
+    }
     return;
   }
   auto bytes = static_cast<size_t>(got);
+  if (bytes == room || peer_ended_) worker->ReadAgain(this);
   bytes_in += bytes;
   worker->figures.bytes_in += bytes;
   last_active_ms = worker->now_ms;
@@ -187,7 +200,7 @@ void Connection::Flush() {
   while (!source.empty()) {
     iovec pieces[64];
     int count = source.Gather(pieces, 64);
-    ssize_t sent = count == 1 ? write(fd, pieces[0].iov_base, pieces[0].iov_len) : writev(fd, pieces, count);
+    ssize_t sent = SendPieces(fd, pieces, count);
     worker->figures.writes++;
     if (sent < 0) {
       if (errno == EINTR) continue;
@@ -204,12 +217,8 @@ void Connection::Flush() {
     output.Clear();
   }
   if (close_soon) return;
-  bool wants_write = !output.empty();
-  if (wants_write != waiting_to_write) {
-    waiting_to_write = wants_write;
-    worker->loop().Modify(fd, wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN, this);
-  }
-  if (wants_write) {
+  waiting_to_write = !output.empty();
+  if (waiting_to_write) {
     OverOutputLimit();
   } else if (close_after_reply) {
     CloseSoon();

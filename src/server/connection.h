@@ -50,7 +50,11 @@ class Connection final : public EventHandler {
   Connection(Worker* worker, uint64_t id, int fd, bool is_unix);
   ~Connection() override;
 
+  // What a connection's socket is watched for: edges, so that a wait does not look again at sockets that were served.
+  static constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   void OnEvents(uint32_t events) override;
+  // Reads once. What may be left in the socket is read in the next turn, after the others had theirs.
+  void ReadSome();
   // Executes what was just read and sends the replies; what is not complete goes to the input buffer.
   void Serve(std::string_view data);
   // Executes what the input buffer holds (after blocking or a pause).
@@ -85,7 +89,8 @@ class Connection final : public EventHandler {
   bool close_soon = false;
   bool close_after_reply = false;
   bool paused = false;            // CLIENT PAUSE holds its next command back
-  bool waiting_to_write = false;  // EPOLLOUT is on
+  bool waiting_to_write = false;  // the socket is full; EPOLLOUT tells when it is not
+  bool read_again = false;        // listed for Worker::ReadAgain
   ReplyMode reply_mode = ReplyMode::kOn;
   std::string name;
   std::string library_name;
@@ -103,13 +108,13 @@ class Connection final : public EventHandler {
   std::string local_address;
 
  private:
-  void ReadSome();
   // Executes the complete commands of `data`; returns how many bytes are done with.
   size_t Process(std::string_view data);
   void SaveRest(std::string_view rest);
 
   RequestParser parser_;
   InputBuffer input_;
+  bool peer_ended_ = false;  // the peer sends no more: read to the end, no further edge will come
 };
 
 }  // namespace brim

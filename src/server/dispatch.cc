@@ -64,6 +64,15 @@ void Dispatcher::MakePlans(Connection& connection, Plan* plans, size_t count) {
     const ParsedCommand& parsed = worker.parsed[i];
     std::span<const std::string_view> argv(worker.args.data() + parsed.first_arg, parsed.argc);
     Plan& plan = plans[i];
+    if (i == 0 && worker.peeked != nullptr) {
+      const Peeked& peeked = *worker.peeked;
+      worker.peeked = nullptr;
+      if (argv.size() > 1 && argv[0].data() == peeked.name && argv[1].data() == peeked.key) {
+        plan = {peeked.command, nullptr, peeked.hash, true};
+        last_name = argv[0];
+        continue;
+      }
+    }
     // Pipelines repeat their commands: a name that is the last one's, byte for byte, needs no look-up.
     if (i > 0 && argv[0] == last_name && plans[i - 1].command != nullptr && !plans[i - 1].container &&
         plans[i - 1].command->subcommands.empty()) {
@@ -85,16 +94,21 @@ void Dispatcher::MakePlans(Connection& connection, Plan* plans, size_t count) {
   }
 }
 
-void Dispatcher::PrefetchFirst(Connection& connection, std::string_view data, const Table** table, uint64_t* hash) {
+Peeked Dispatcher::PrefetchFirst(Connection& connection, std::string_view data) {
+  Peeked peeked;
   std::string_view args[kPeekArgs];
   size_t count = RequestParser::Peek(data, args, kPeekArgs);
-  if (count < 2) return;
+  if (count < 2) return peeked;
   const Command* container;
   const Command* command = registry.Resolve({args, count}, &container);
-  if (command == nullptr || !command->one_key || command->first_key != 1) return;
-  *hash = HashBytes(args[1]);
-  *table = &shards.Of(*hash).db(connection.db).table();
-  (*table)->PrefetchBucket(*hash);
+  if (command == nullptr || !command->one_key || command->first_key != 1) return peeked;
+  peeked.command = command;
+  peeked.name = args[0].data();
+  peeked.key = args[1].data();
+  peeked.hash = HashBytes(args[1]);
+  peeked.table = &shards.Of(peeked.hash).db(connection.db).table();
+  peeked.table->PrefetchBucket(peeked.hash);
+  return peeked;
 }
 
 size_t Dispatcher::RunBatch(Connection& connection) {

@@ -14,14 +14,22 @@ class Table;
 class ServerContext;
 class Worker;
 
+// What a look at a request's first words, before it is parsed, found out about it.
+struct Peeked {
+  const Command* command = nullptr;  // null: not a command of one key in few bytes
+  const char* name = nullptr;        // where its words lie
+  const char* key = nullptr;
+  uint64_t hash = 0;
+  const Table* table = nullptr;
+};
+
 class Dispatcher {
  public:
   // Executes the worker's parsed commands for the connection, replies going to worker.scratch. Returns how many are
   // done with: fewer than parsed when the connection blocked, was parked or is to be closed.
   static size_t RunBatch(Connection& connection);
-  // Fetches the line of the bucket of the first command's key. *table stays as it is when that is not a command of one
-  // key in few bytes.
-  static void PrefetchFirst(Connection& connection, std::string_view data, const Table** table, uint64_t* hash);
+  // Looks at the first command and fetches the line of its key's bucket.
+  static Peeked PrefetchFirst(Connection& connection, std::string_view data);
   // A malformed request: the error, then the end of the connection.
   static void ProtocolError(Connection& connection, std::string_view text);
   // Runs a command's handler for EXEC (locks held, figures counted).

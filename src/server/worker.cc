@@ -32,7 +32,7 @@ void Worker::Adopt(int fd, bool is_unix) {
   Connection* raw = connection.get();
   connections_.emplace(id, std::move(connection));
   figures.connections_received++;
-  if (!loop_.Add(fd, EPOLLIN, raw)) raw->CloseSoon();
+  if (!loop_.Add(fd, Connection::kEvents, raw)) raw->CloseSoon();
 }
 
 Connection* Worker::FindConnection(uint64_t id) {
@@ -41,20 +41,40 @@ Connection* Worker::FindConnection(uint64_t id) {
 }
 
 void Worker::ServeLater(Connection* connection, std::string_view data) {
-  Read read{connection, data, nullptr, 0};
-  Dispatcher::PrefetchFirst(*connection, data, &read.table, &read.hash);
-  reads_.push_back(read);
+  reads_.push_back({connection, data, Dispatcher::PrefetchFirst(*connection, data)});
   read_used_ += data.size();
   if (reads_.size() >= kReadsMax || read_room() < kReadRoomMin) ServeReads();
 }
 
 void Worker::ServeReads() {
   for (const Read& read : reads_) {
-    if (read.table != nullptr) read.table->PrefetchBlock(read.hash);
+    if (read.peeked.table != nullptr) read.peeked.table->PrefetchBlock(read.peeked.hash);
   }
-  for (const Read& read : reads_) read.connection->Serve(read.data);
+  for (const Read& read : reads_) {
+    peeked = read.peeked.command != nullptr ? &read.peeked : nullptr;
+    read.connection->Serve(read.data);
+  }
+  peeked = nullptr;
   reads_.clear();
   read_used_ = 0;
+}
+
+void Worker::ReadAgain(Connection* connection) {
+  if (connection->read_again) return;
+  connection->read_again = true;
+  read_again_.push_back(connection->id);
+}
+
+void Worker::ReadRests() {
+  if (read_again_.empty()) return;
+  reading_again_.swap(read_again_);
+  for (uint64_t id : reading_again_) {
+    Connection* connection = FindConnection(id);
+    if (connection == nullptr) continue;
+    connection->read_again = false;
+    if (!connection->close_soon) connection->ReadSome();
+  }
+  reading_again_.clear();
 }
 
 void Worker::CloseMarked() {
@@ -94,7 +114,7 @@ void Worker::ResumePaused() {
 }
 
 int Worker::WaitMs() const {
-  if (work_left_) return 0;
+  if (work_left_ || !read_again_.empty()) return 0;
   if (tidy_left_) return 1;
   int64_t until = next_cron_ms_;
   if (!deadlines_.empty()) until = std::min(until, deadlines_.begin()->first);
@@ -116,6 +136,7 @@ void Worker::Run() {
     thread_pause.Leave(index_);
     loop_.RunOnce(wait, begin_turn);
     ServeReads();
+    ReadRests();
     loop_.RunMail();
     RunDeadlines();
     if (now_ms >= next_cron_ms_ || work_left_ || tidy_left_) Cron();

@@ -14,6 +14,7 @@
 #include "net/loop.h"
 #include "resp/output.h"
 #include "server/connection.h"
+#include "server/dispatch.h"
 #include "server/server_context.h"
 
 namespace brim {
@@ -85,6 +86,10 @@ class Worker {
   // The connection is served at the end of the turn, or as soon as the room gets short; its key is prefetched
   // meanwhile.
   void ServeLater(Connection* connection, std::string_view data);
+  // Its socket may hold more than was read: it is read again in the next turn, which does not wait.
+  void ReadAgain(Connection* connection);
+  // What is known of the first command of the data being served; null: nothing.
+  const Peeked* peeked = nullptr;
   int64_t now_ms = 0;  // refreshed once a turn
   uint64_t ticks = 0;  // time-stamp counter when the last command ended
 
@@ -99,6 +104,7 @@ class Worker {
   void RefreshClock();
   void CloseMarked();
   void ServeReads();
+  void ReadRests();
   void RunDeadlines();
   int WaitMs() const;
   void ExpireSome();
@@ -113,10 +119,11 @@ class Worker {
   struct Read {
     Connection* connection;
     std::string_view data;
-    const Table* table;  // null: no key to prefetch
-    uint64_t hash;
+    Peeked peeked;
   };
   std::vector<Read> reads_;
+  std::vector<uint64_t> read_again_;
+  std::vector<uint64_t> reading_again_;
   static constexpr size_t kReadBytes = 64 << 10;
   static constexpr size_t kReadRoomMin = 16 << 10;
   static constexpr size_t kReadsMax = 64;
