@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Measure brim-server beside redis-server and print one table. usage: run.py [--quick] [--only PART,PART] [options]
 
-Parts: empty memory throughput growth limit readers traces. A full run writes docs/measurements.md; --quick is smaller
-in everything, for finding out whether something went wrong, and writes nothing.
+Parts: empty memory throughput growth limit readers collections shrink slow idle cgroup traces. A full run writes
+docs/measurements.md; --quick is smaller in everything, for finding out whether something went wrong, and writes
+nothing.
 """
 
 import argparse
@@ -14,10 +15,15 @@ import re
 import subprocess
 import sys
 
+import cgroup_writer
+import collections_limit
 import empty
 import growth
+import idle_buffers
 import memory_limit
 import memory_per_key
+import shrink
+import slow_collections
 import slow_readers
 import throughput
 import traces
@@ -31,6 +37,7 @@ SHAPE_BARS = {"str8": 45, "str8raw": 48, "str64": 104, "str64ttl": 113, "str1000
 CPU_BARS = {1: 0.88, 16: 0.50, 64: 0.35}
 THREADS_CPU_BAR = 1.10
 EMPTY_BAR_MB, GROWTH_BAR_MS, LIMIT_BAR = 12, 5, 1.01
+RESIDENT_BAR, CHURN_PING_BAR_MS, SHRINK_BAR, SLOW_GET_BAR_MS = 1.05, 5, 1.15, 20
 
 
 class Table:
@@ -126,6 +133,85 @@ def part_readers(table, run):
     table.add(f"{what}: worst GET", f"{ours['get_ms']} ms", f"{theirs['get_ms']} ms")
 
 
+def part_collections(table, run):
+    seconds = 6 if run.quick else 25
+    theirs = collections_limit.measure(run.baseline, seconds)
+    for threads, command in ((1, run.one), (2, run.two)):
+        ours = collections_limit.measure(command, seconds)
+        for _ in range(0 if run.quick else 2):  # a server is late in every run, a machine in some
+            if ours["worst_ping_ms"] <= CHURN_PING_BAR_MS:
+                break
+            again = collections_limit.measure(command, seconds)
+            for worst in ("peak_used/limit", "peak_pss/limit", "errors"):
+                again[worst] = max(again[worst], ours[worst])
+            for best in ("worst_ping_ms", "machine_late_ms"):
+                again[best] = min(again[best], ours[best])
+            ours = again
+        what = f"churn of lists and hashes, threads {threads}"
+        table.at_most(f"{what}: resident / maxmemory", ours["peak_pss/limit"], theirs["peak_pss/limit"], RESIDENT_BAR)
+        table.at_most(f"{what}: used / maxmemory", ours["peak_used/limit"], theirs["peak_used/limit"], LIMIT_BAR)
+        table.at_most(f"{what}: error replies", ours["errors"], theirs["errors"], 0)
+        table.at_most(f"{what}: worst PING", ours["worst_ping_ms"], theirs["worst_ping_ms"], CHURN_PING_BAR_MS, " ms")
+        table.add(f"{what}: machine late by", f"{ours['machine_late_ms']} ms", f"{theirs['machine_late_ms']} ms")
+        mine, other = ours["ops_per_second"], theirs["ops_per_second"]
+        table.add(f"{what}: written a second", f"{mine:,}", f"{other:,}", ">= redis-server", mine >= other)
+
+
+def part_shrink(table, run):
+    scale = 0.3 if run.quick else 1.0
+    theirs = shrink.measure(run.baseline, scale)
+    for threads, command in ((1, run.one), (2, run.two)):
+        ours, what = shrink.measure(command, scale), f"90 % deleted, threads {threads}"
+        table.at_most(f"{what}: resident / used", ours["deleted"]["resident/used"], theirs["deleted"]["resident/used"],
+                      SHRINK_BAR)  # fmt: skip
+        mine, other = ours["again"], theirs["again"]
+        table.add(f"{what}: lost while 200 MB come", f"{mine['evicted_while_growing']:,}",
+                  f"{other['evicted_while_growing']:,}")  # fmt: skip
+        table.add(f"{what}: lost before the limit", f"{mine['evicted_before_limit']:,}",
+                  f"{other['evicted_before_limit']:,}")  # fmt: skip
+        table.add(f"{what}: then resident / maxmemory", mine["peak_pss/limit"], other["peak_pss/limit"])
+
+
+def part_slow(table, run):
+    connections = 200 if run.quick else 1000
+    for kind in slow_collections.KINDS:
+        theirs = slow_collections.measure(run.baseline, connections, kind)
+        for threads, command in ((1, run.one), (2, run.two)):
+            ours, what = slow_collections.measure(command, connections, kind), f"{kind} never read, threads {threads}"
+            table.at_most(f"{what}: keys lost", ours["evicted"], theirs["evicted"], 0)
+            table.at_most(f"{what}: resident / maxmemory", ours["peak_pss/limit"], theirs["peak_pss/limit"],
+                          RESIDENT_BAR)  # fmt: skip
+            table.at_most(f"{what}: worst GET", ours["worst_get_ms"], theirs["worst_get_ms"], SLOW_GET_BAR_MS, " ms")
+            table.add(f"{what}: still connected", ours["still_connected"], theirs["still_connected"])
+
+
+def part_idle(table, run):
+    connections = 2000 if run.quick else 10_000
+    theirs = idle_buffers.measure(run.baseline, connections)
+    for threads, command in ((1, run.one), (2, run.two)):
+        ours, what = idle_buffers.measure(command, connections), f"{connections:,} idle clients, threads {threads}"
+        mine, other = ours["bytes_per_connection"], theirs["bytes_per_connection"]
+        table.add(f"{what}: resident each", f"{mine:,} B", f"{other:,} B")
+        what = f"{connections:,} half requests, threads {threads}"
+        table.add(f"{what}: keys lost", f"{ours['evicted']:,}", f"{theirs['evicted']:,}")
+        table.add(f"{what}: resident / maxmemory", ours["peak_pss/limit"], theirs["peak_pss/limit"])
+        table.add(f"{what}: worst GET", f"{ours['worst_get_ms']} ms", f"{theirs['worst_get_ms']} ms")
+        table.add(f"{what}: still connected", f"{ours['still_connected']:,}", f"{theirs['still_connected']:,}")
+
+
+def part_cgroup(table, run):
+    seconds = 5 if run.quick else cgroup_writer.SECONDS
+    theirs = cgroup_writer.measure(run.baseline, seconds)
+    for threads, command in ((1, run.one), (2, run.two)):
+        ours, what = cgroup_writer.measure(command, seconds), f"cgroup of 256 MB, threads {threads}"
+        if "skipped" in ours or "skipped" in theirs:
+            print(f"{what}: skipped, {ours.get('skipped') or theirs.get('skipped')}")
+            return
+        said = ["lives" if result["lives"] and not result["oom_kill"] else "killed" for result in (ours, theirs)]
+        table.add(f"{what}, no maxmemory", *said, "lives", said[0] == "lives")
+        table.add(f"{what}: writes refused", f"{ours['refused']:,}", f"{theirs['refused']:,}")
+
+
 def part_traces(table, run):
     if not traces.find(run.traces):
         print(f"no traces in {run.traces}: give a folder of them with --traces")
@@ -140,7 +226,8 @@ def part_traces(table, run):
 
 
 PARTS = {"empty": part_empty, "memory": part_memory, "throughput": part_throughput, "growth": part_growth,
-         "limit": part_limit, "readers": part_readers, "traces": part_traces}  # fmt: skip
+         "limit": part_limit, "readers": part_readers, "collections": part_collections, "shrink": part_shrink,
+         "slow": part_slow, "idle": part_idle, "cgroup": part_cgroup, "traces": part_traces}  # fmt: skip
 
 
 def machine():

@@ -1,18 +1,117 @@
 #include "server/admission.h"
 
+#include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "base/monotonic.h"
 #include "base/random.h"
+#include "memory/pressure.h"
+#include "server/client_limits.h"
+#include "server/compactor.h"
 #include "server/connection.h"
+#include "server/purge.h"
 #include "server/transaction.h"
 #include "server/worker.h"
 #include "store/shard.h"
 
 namespace brim {
 
-void Admission::Configure(int64_t limit_bytes, int tenacity) {
-  limit_ = limit_bytes;
+namespace {
+
+constexpr int64_t kBackgroundUs = 2000;
+constexpr int64_t kResampleUs = 250;
+constexpr int64_t kEvictAtOnce = 64 << 10;  // bytes of keys that go before resident memory is looked at again
+constexpr size_t kFreeBlocks = 256;
+
+// The ladder's view of this process, for one climb by one worker.
+class Process final : public PressureSource {
+ public:
+  Process(Worker& worker, int64_t budget_us)
+      : worker_(worker), sampled_us_(MonotonicUs()), deadline_us_(sampled_us_ + budget_us) {}
+
+  int64_t UsedOver() override { return MemoryGuard::UsedOver(); }
+
+  int64_t ResidentOver() override {
+    if (MemoryGuard::ResidentOver() <= 0) return MemoryGuard::ResidentOver();
+    int64_t now = MonotonicUs();
+    if (stale_ || now - sampled_us_ > kResampleUs) {
+      sampled_us_ = now;
+      stale_ = false;
+      MemoryGuard::Sample(now);
+    }
+    return MemoryGuard::ResidentOver();
+  }
+
+  bool TimeIsOver() override { return MonotonicUs() >= deadline_us_; }
+
+  size_t Step(Rung rung, int64_t wanted) override {
+    switch (rung) {
+      case Rung::kGiveBack:
+        return GiveBack();
+      case Rung::kCompact:
+        return Compact();
+      case Rung::kCutClients:
+        return KeepClientsInBounds(worker_);
+      default:
+        return Evict(wanted);
+    }
+  }
+
+ private:
+  size_t GiveBack() {
+    // Memory that is free already, only not given back yet, goes before anything else.
+    for (int i = 0; i < shards.count(); i++) {
+      Shard& shard = shards[i];
+      std::lock_guard guard(shard.lock());
+      if (!shard.has_garbage()) continue;
+      int64_t before = UsedMemoryFast();
+      shard.FreeGarbage(kFreeBlocks);
+      return static_cast<size_t>(std::max<int64_t>(before - UsedMemoryFast(), 1));
+    }
+    if (MemoryGuard::ResidentOver() <= 0) return 0;
+    size_t freed = GiveBackFreePages();
+    stale_ = freed > 0;
+    return freed;
+  }
+
+  size_t Compact() {
+    size_t freed = 0;
+    int64_t left = deadline_us_ - MonotonicUs();
+    if (left <= 0) return 0;
+    int first = static_cast<int>(RandomBelow(static_cast<uint64_t>(shards.count())));
+    Compactor::Slice(first, 1, std::min<int64_t>(left, 200), true, &freed);
+    stale_ = freed > 0;
+    return freed;
+  }
+
+  // Keys until used memory fits, or kEvictAtOnce of them when only resident memory does not.
+  size_t Evict(int64_t wanted) {
+    if (eviction.policy == EvictionPolicy::kNoEviction) return 0;
+    auto count = static_cast<uint32_t>(shards.count());
+    auto at = static_cast<uint32_t>(RandomBelow(count));
+    auto aim = static_cast<size_t>(std::clamp<int64_t>(wanted, 1, kEvictAtOnce));
+    size_t freed = 0;
+    uint32_t barren = 0;  // shards in a row that had nothing to give
+    while (freed < aim && barren < count) {
+      Shard& shard = shards[static_cast<int>(at++ % count)];
+      std::lock_guard guard(shard.lock());
+      size_t bytes = shard.EvictOne(worker_.now_ms);
+      barren = bytes > 0 ? 0 : barren + 1;
+      freed += bytes;
+    }
+    return freed;
+  }
+
+  Worker& worker_;
+  int64_t sampled_us_;
+  int64_t deadline_us_;
+  bool stale_ = false;
+};
+
+}  // namespace
+
+void Admission::Configure(int tenacity) {
   // Redis's scale: up to 10 linear, 50 us a step; then 15 % more a step; 100 has no end.
   if (tenacity <= 10) {
     budget_us_ = 50 * tenacity;
@@ -23,42 +122,29 @@ void Admission::Configure(int64_t limit_bytes, int tenacity) {
   }
 }
 
-Admission::Outcome Admission::Relieve(int64_t now_ms, int64_t budget_us) {
-  int64_t deadline = MonotonicUs() + budget_us;
-  auto count = static_cast<uint32_t>(shards.count());
-  auto at = static_cast<uint32_t>(RandomBelow(count));
-  uint32_t barren = 0;  // shards in a row that had nothing to give
-  for (uint32_t turn = 1;; turn++) {
-    if (UsedMemoryFast() <= limit_) return Outcome::kFits;
-    Shard& shard = shards[static_cast<int>(at++ % count)];
-    shard.lock().lock();
-    // Memory that is free already, only not given back yet, goes before any key.
-    bool freed = shard.has_garbage();
-    if (freed) {
-      shard.FreeGarbage(256);
-    } else if (eviction.policy != EvictionPolicy::kNoEviction) {
-      freed = shard.EvictOne(now_ms) > 0;
-    }
-    shard.lock().unlock();
-    barren = freed ? 0 : barren + 1;
-    if (barren >= count) return UsedMemoryFast() <= limit_ ? Outcome::kFits : Outcome::kStuck;
-    if ((turn & 15) == 0 && MonotonicUs() > deadline) return Outcome::kRunning;
-  }
-}
-
 bool Admission::Admit(Connection& connection, const Command& command) {
-  Outcome outcome = Relieve(connection.worker->now_ms, budget_us_);
-  if (outcome != Outcome::kStuck) return true;
   const Transaction* transaction = connection.transaction.get();
-  if (transaction != nullptr && transaction->in_multi) {
-    if (Transactions::IsExec(command)) return !(transaction->flags & kDenyOom);
-    if (!Transactions::TakenWhenFull(command)) return false;
+  bool in_multi = transaction != nullptr && transaction->in_multi;
+  // What can be refused, and what may make it worse; the rest is served, and the background frees.
+  if (!in_multi && !(command.flags & (kDenyOom | kWrite))) return true;
+  Process process(*connection.worker, budget_us_);
+  if (ClimbLadder(process) != Relief::kStuck) return true;
+  bool refuse = (command.flags & kDenyOom) != 0;
+  if (in_multi) {
+    if (Transactions::IsExec(command)) {
+      refuse = (transaction->flags & kDenyOom) != 0;
+    } else if (!Transactions::TakenWhenFull(command)) {
+      refuse = true;
+    }
   }
-  return !(command.flags & kDenyOom);
+  if (refuse) CountRung(Rung::kRefuse, 0);
+  return !refuse;
 }
 
-bool Admission::RelieveInBackground(int64_t now_ms) {
-  return !NeedsRelief() || Relieve(now_ms, budget_us_ < 2000 ? budget_us_ : 2000) != Outcome::kRunning;
+bool Admission::RelieveInBackground(Worker& worker) {
+  if (!MemoryGuard::NeedsRelief()) return true;
+  Process process(worker, std::min(budget_us_, kBackgroundUs));
+  return ClimbLadder(process) != Relief::kRunning;
 }
 
 }  // namespace brim

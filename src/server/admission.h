@@ -1,31 +1,27 @@
 #pragma once
-// May this command use memory? Over the limit, eviction tries to make room first; what it cannot is refused with the
-// OOM error. docs/memory.md; semantics: "Memory limits" in Redis's documentation.
+// May this command use memory? Over a limit the pressure ladder is climbed first; what it cannot free is refused with
+// the OOM error. docs/pressure.md; semantics: "Memory limits" in Redis's documentation.
 #include <cstdint>
 
 #include "command/registry.h"
-#include "memory/account.h"
+#include "server/memory_guard.h"
 
 namespace brim {
 
 class Connection;
+class Worker;
 
 class Admission {
  public:
-  // maxmemory, and how long one command may spend on evicting. Set while every thread is paused.
-  static void Configure(int64_t limit_bytes, int tenacity);
-  static int64_t limit_bytes() { return limit_; }
-  // True when the command must go through Admit: over the limit. A few instructions.
-  static bool NeedsRelief() { return limit_ != 0 && UsedMemoryFast() > limit_; }
-  // Over the limit: makes room as the policy allows; false when the command is to be refused with the OOM error.
+  // How long one command may spend on freeing. Set while every thread is paused.
+  static void Configure(int tenacity);
+  // MemoryGuard::NeedsRelief(): makes room as the policy allows; false when the command is to be refused with the OOM
+  // error.
   static bool Admit(Connection& connection, const Command& command);
-  // From the cron: goes on evicting after the limit was lowered. True when it fits.
-  static bool RelieveInBackground(int64_t now_ms);
+  // From the cron: goes on freeing after the limit was lowered. True when it fits or nothing can be done.
+  static bool RelieveInBackground(Worker& worker);
 
  private:
-  enum class Outcome { kFits, kRunning, kStuck };
-  static Outcome Relieve(int64_t now_ms, int64_t budget_us);
-  static inline int64_t limit_ = 0;
   static inline int64_t budget_us_ = 500;
 };
 

@@ -6,7 +6,9 @@
 #include "memory/account.h"
 #include "resp/parser.h"
 #include "server/admission.h"
+#include "server/compactor.h"
 #include "server/log.h"
+#include "server/oom_score.h"
 #include "server/server.h"
 #include "store/notify.h"
 #include "store/shard.h"
@@ -48,7 +50,9 @@ void ApplyMemory(const Config& config) {
   lazyfree.server_del = config.lazyfree_lazy_server_del;
   lazyfree.user_del = config.lazyfree_lazy_user_del;
   lazyfree.user_flush = config.lazyfree_lazy_user_flush;
-  Admission::Configure(config.maxmemory, config.maxmemory_eviction_tenacity);
+  Admission::Configure(config.maxmemory_eviction_tenacity);
+  MemoryGuard::Configure(config);
+  Compactor::Configure(config);
 }
 
 // Raises the limit of open files for `clients` and some more. Returns how many clients it lets in.
@@ -78,7 +82,16 @@ bool TryApply(const Config& before, std::string* culprit, std::string* error) {
     *error = port ? "Unable to listen on this port. Check server logs." : "Failed to bind to specified addresses.";
     return false;
   }
-  if (now.maxmemory != before.maxmemory && now.maxmemory != 0 && UsedMemory() > now.maxmemory) {
+  if (now.oom_score_adj != before.oom_score_adj || now.oom_score_adj_values != before.oom_score_adj_values) {
+    std::string why;
+    if (!ApplyOomScore(now.oom_score_adj, now.oom_score_adj_values[0], &why)) {
+      LogWarning(why);
+      *culprit = "oom-score-adj";
+      *error = "Failed to apply new oom_score_adj configuration, check server logs.";
+      return false;
+    }
+  }
+  if (now.maxmemory != before.maxmemory && now.maxmemory > 0 && UsedMemory() > now.maxmemory) {
     LogWarning("WARNING: the new maxmemory value set via CONFIG SET (" + std::to_string(now.maxmemory) +
                ") is smaller than the current memory usage (" + std::to_string(UsedMemory()) +
                "). This will result in key eviction and/or the inability to accept new write commands depending on the "
@@ -99,6 +112,7 @@ void Server::ApplyConfig() {
 
 void Server::RegisterConfigHooks() {
   store_.SetApplyHook(TryApply);
+  if (std::string why; !ApplyOomScore(config().oom_score_adj, config().oom_score_adj_values[0], &why)) LogWarning(why);
   if (config().syslog_enabled) SetSyslog(true, config().syslog_ident);
   int64_t possible = RaiseFileLimit(config().maxclients);
   if (possible >= config().maxclients) return;

@@ -1,6 +1,7 @@
 #pragma once
 // The configuration: typed values for the server, and the store behind CONFIG GET, SET and REWRITE and redis.conf.
 // Every directive of Redis 7.0 is a row of the table (config_table.h).
+#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -48,7 +49,18 @@ struct Config {
   bool enable_protected_configs = false;
   std::vector<std::pair<std::string, std::string>> rename_commands;
   // memory
-  int64_t maxmemory = 0;
+  int64_t maxmemory = 0;          // negative: percent of the container's or host's memory
+  int64_t maxmemory_clients = 0;  // negative: percent of maxmemory
+  bool maxmemory_resident = true;
+  int maxmemory_guard = 0;  // percent of the container's or host's memory; 0: off
+  bool activedefrag = false;
+  int64_t active_defrag_ignore_bytes = 0;
+  int active_defrag_threshold_lower = 0;
+  int active_defrag_threshold_upper = 0;
+  int active_defrag_cycle_min = 0;
+  int active_defrag_cycle_max = 0;
+  std::string oom_score_adj;
+  std::array<int, 3> oom_score_adj_values{};  // primary, replica, background
   EvictionPolicy maxmemory_policy = EvictionPolicy::kNoEviction;
   int maxmemory_samples = 0;
   int maxmemory_eviction_tenacity = 0;

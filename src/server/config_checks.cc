@@ -197,20 +197,40 @@ bool CheckPercentiles(Config&, const std::string& text, std::string* canonical, 
   return true;
 }
 
-bool CheckPercentOrMemory(Config&, const std::string& text, std::string* canonical, std::string* reason) {
-  int64_t value;
+namespace {
+
+// "80%" as -80, or bytes.
+bool ReadPercentOrMemory(const std::string& text, int64_t* value, std::string* canonical, std::string* reason) {
   if (text.ends_with('%')) {
-    if (!ReadInt(text.substr(0, text.size() - 1), &value) || value < 0) {
+    if (!ReadInt(text.substr(0, text.size() - 1), value) || *value < 0) {
       return Refuse(reason, "argument must be a memory or percent value");
     }
-    return value <= 100 || Refuse(reason, "percentage argument must be less or equal to 100");
+    if (*value > 100) return Refuse(reason, "percentage argument must be less or equal to 100");
+    *value = -*value;
+    return true;
   }
-  if (!ParseMemorySize(text, &value)) return Refuse(reason, "argument must be a memory or percent value");
+  if (!ParseMemorySize(text, value)) return Refuse(reason, "argument must be a memory or percent value");
+  *canonical = std::to_string(*value);
+  return true;
+}
+
+}  // namespace
+
+bool ApplyMaxmemory(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
+  if (text.ends_with('%')) return ReadPercentOrMemory(text, &config.maxmemory, canonical, reason);
+  int64_t value = 0;
+  // Without a percent sign the answers are redis-server's.
+  if (!text.empty() && !ParseMemorySize(text, &value)) return Refuse(reason, "argument must be a memory value");
+  config.maxmemory = value;
   *canonical = std::to_string(value);
   return true;
 }
 
-bool CheckOomScores(Config&, const std::string& text, std::string*, std::string* reason) {
+bool ApplyMaxmemoryClients(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
+  return ReadPercentOrMemory(text, &config.maxmemory_clients, canonical, reason);
+}
+
+bool ApplyOomScores(Config& config, const std::string& text, std::string*, std::string* reason) {
   Words words = WordsOf(text);
   if (words.size() != 3) return Refuse(reason, "wrong number of arguments");
   int64_t before = -2000;
@@ -223,6 +243,7 @@ bool CheckOomScores(Config&, const std::string& text, std::string*, std::string*
       return Refuse(reason, "Invalid oom-score-adj-values, elements must be in ascending order of priority.");
     }
     before = value;
+    config.oom_score_adj_values[static_cast<size_t>(&word - words.data())] = static_cast<int>(value);
   }
   return true;
 }

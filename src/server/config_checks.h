@@ -19,8 +19,9 @@ bool ApplyNotify(Config& config, const std::string& text, std::string* canonical
 bool ApplyOutputLimits(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool CheckDbFileName(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool CheckPercentiles(Config& config, const std::string& text, std::string* canonical, std::string* reason);
-bool CheckPercentOrMemory(Config& config, const std::string& text, std::string* canonical, std::string* reason);
-bool CheckOomScores(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool ApplyMaxmemory(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool ApplyMaxmemoryClients(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool ApplyOomScores(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool CheckReplicaOf(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool CheckSave(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool CheckShutdownFlags(Config& config, const std::string& text, std::string* canonical, std::string* reason);

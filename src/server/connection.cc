@@ -10,6 +10,7 @@
 #include "memory/account.h"
 #include "net/socket.h"
 #include "server/blocking.h"
+#include "server/client_limits.h"
 #include "server/dispatch.h"
 #include "server/log.h"
 #include "server/server.h"
@@ -24,6 +25,7 @@ constexpr size_t kCommandsABatch = 64;
 constexpr size_t kLittleBytes = 1024;
 constexpr size_t kFlushBytes = 256 << 10;  // replies of one pipeline are sent in pieces of about this size
 constexpr size_t kInputStep = 16 << 10;
+constexpr size_t kManyBytes = 64 << 10;  // pending replies of one connection that make all clients' be looked at
 
 ssize_t SendPieces(int fd, iovec* pieces, int count) {
   if (count == 1) return send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
@@ -152,16 +154,26 @@ void Connection::SaveRest(std::string_view rest) {
 
 void Connection::Serve(std::string_view data) {
   if (close_soon) return;
+  worker->serving = this;
   size_t done = Process(data);
   if (!close_soon && done < data.size()) SaveRest(data.substr(done));
   Flush();
+  worker->serving = nullptr;
 }
 
 void Connection::ResumeInput() {
   if (close_soon || input_.empty() || parked()) return;
+  Connection* outer = worker->serving;  // UNPAUSE resumes others
+  worker->serving = this;
   size_t done = Process(input_.text());
   if (!close_soon) input_.Consume(done);
   Flush();
+  worker->serving = outer;
+}
+
+void Connection::DropBuffers() {
+  output.Clear();
+  input_.Clear();
 }
 
 size_t Connection::Process(std::string_view data) {
@@ -219,7 +231,7 @@ void Connection::Flush() {
   if (close_soon) return;
   waiting_to_write = !output.empty();
   if (waiting_to_write) {
-    OverOutputLimit();
+    if (!OverOutputLimit() && output.owned_bytes() > kManyBytes) KeepClientsInBounds(*worker);
   } else if (close_after_reply) {
     CloseSoon();
   }

@@ -70,6 +70,10 @@ class Connection final : public EventHandler {
   bool OverOutputLimit();
 
   size_t MemoryUsage() const;
+  // Memory of the query buffer and of pending replies that is this connection's own.
+  size_t BufferBytes() const { return input_.capacity() + output.owned_bytes(); }
+  // Frees both, what they hold is lost: the connection is being closed, and not being served.
+  void DropBuffers();
   size_t input_bytes() const { return input_.text().size(); }
   size_t input_capacity() const { return input_.capacity(); }
   bool parked() const { return waiter != nullptr || paused; }

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "base/monotonic.h"
+#include "memory/pressure.h"
 #include "server/admission.h"
+#include "server/purge.h"
 #include "server/rates.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -14,7 +16,6 @@ namespace {
 
 constexpr int64_t kExpireSliceUs = 1000;  // per turn, at most a quarter of the time
 constexpr int64_t kFreeSliceUs = 500;
-constexpr int64_t kTidySliceUs = 200;
 constexpr size_t kFreeBlocks = 256;
 constexpr size_t kClientsAtOnce = 256;
 
@@ -51,22 +52,6 @@ void Worker::FreeSomeGarbage() {
   });
 }
 
-// At most a quarter of the time.
-void Worker::TidySome() {
-  int64_t start = MonotonicUs();
-  if (start < next_tidy_us_) return;
-  tidy_left_ = false;
-  int64_t deadline = start + kTidySliceUs;
-  ForOwnShards(*this, [&](Shard& shard) {
-    if (MonotonicUs() >= deadline) return;
-    shard.lock().lock();
-    if (!shard.Tidy(deadline)) tidy_left_ = true;
-    shard.lock().unlock();
-  });
-  int64_t end = MonotonicUs();
-  next_tidy_us_ = end + 3 * (end - start);
-}
-
 // Idle clients are closed after `timeout`, soft output limits are looked at; a slice of the connections at a time.
 void Worker::CheckClients() {
   if (check_list_.empty()) {
@@ -94,8 +79,10 @@ void Worker::Cron() {
   if (server.cron_paused.load(std::memory_order_relaxed)) return;
   ExpireSome();
   FreeSomeGarbage();
-  TidySome();
-  if (!Admission::RelieveInBackground(now_ms)) work_left_ = true;
+  if (MemoryGuard::ResidentOverSoft() > 0 && index_ == 0) {
+    if (size_t freed = GiveBackFreePages(); freed > 0) CountRung(Rung::kGiveBack, freed);
+  }
+  if (!Admission::RelieveInBackground(*this)) work_left_ = true;
   if (!due) return;
   CheckClients();
   published.commands.store(figures.commands, std::memory_order_relaxed);

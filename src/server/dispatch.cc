@@ -191,7 +191,7 @@ bool Dispatcher::Refused(Connection& connection, const Plan& plan, std::span<con
     return true;
   }
   if ((command->flags & (kProtected | kNoMulti)) && RefusedByState(connection, *command)) return true;
-  if (Admission::NeedsRelief() && !Admission::Admit(connection, *command)) {
+  if (MemoryGuard::NeedsRelief() && !Admission::Admit(connection, *command)) {
     Reject(connection, command, errors::kOom);
     return true;
   }

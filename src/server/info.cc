@@ -13,9 +13,12 @@
 #include "base/ticks.h"
 #include "command/registry.h"
 #include "memory/account.h"
+#include "memory/pressure.h"
 #include "memory/resident.h"
 #include "server/blocking.h"
+#include "server/compactor.h"
 #include "server/connection.h"
+#include "server/memory_guard.h"
 #include "server/memory_policy.h"
 #include "server/rates.h"
 #include "server/server.h"
@@ -57,10 +60,11 @@ MemoryFigures GatherMemory() {
   int64_t pages = 0;
   int64_t blocks = 0;
   for (int i = 0; i < shards.count(); i++) {
-    pages += static_cast<int64_t>(shards[i].heap().page_bytes());
+    pages += static_cast<int64_t>(shards[i].heap().own().page_bytes() + shards[i].heap().own().kept_bytes());
     blocks += static_cast<int64_t>(shards[i].heap().used_bytes());
     for (int db = 0; db < shards[i].databases(); db++) f.keys += shards[i].db(db).size();
   }
+  pages += static_cast<int64_t>(Heap::shared().pools.page_bytes() + Heap::shared().pools.kept_bytes());
   f.allocator_allocated = static_cast<int64_t>(stats.allocated) + blocks;
   f.allocator_active = static_cast<int64_t>(stats.active) + pages;
   f.allocator_resident = static_cast<int64_t>(stats.resident) + pages;
@@ -173,7 +177,7 @@ void MemorySection(Text& text) {
   text.Add("used_memory_vm_total_human", "0B");
   text.Zeros({"used_memory_functions", "used_memory_scripts"});
   text.Add("used_memory_scripts_human", "0B");
-  text.Human("maxmemory", server.config().maxmemory);
+  text.Human("maxmemory", MemoryGuard::maxmemory());
   text.Add("maxmemory_policy", PolicyName(eviction.policy));
   text.Ratio("allocator_frag_ratio", Divide(f.allocator_active, f.allocator_allocated));
   text.Add("allocator_frag_bytes", f.allocator_active - f.allocator_allocated);
@@ -183,17 +187,29 @@ void MemorySection(Text& text) {
   text.Add("rss_overhead_bytes", f.rss - f.allocator_resident);
   text.Ratio("mem_fragmentation_ratio", f.fragmentation());
   text.Add("mem_fragmentation_bytes", f.rss - f.used);
+  text.Add("mem_not_counted_for_evict", std::min(ClientMemory(), MemoryGuard::client_allowance()));
   text.Zeros(
-      {"mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"});
+      {"mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"});
   text.Add("mem_clients_normal", f.clients);
   text.Zeros({"mem_cluster_links", "mem_aof_buffer"});
   text.Add("mem_allocator", AllocatorName());
-  text.Add("active_defrag_running", 0);
+  text.Add("active_defrag_running", compaction_figures.running_percent.load());
   text.Add("lazyfree_pending_objects", SumShards([](Shard& s) { return s.lazyfree_pending.load(); }));
   text.Add("lazyfreed_objects", SumShards([](Shard& s) { return s.lazyfreed_objects.load(); }));
   auto by_category = UsedByCategory();
   for (size_t i = 0; i < by_category.size(); i++) {
     text.Add(fmt::format("brim_used_{}", CategoryName(static_cast<MemoryCategory>(i))), by_category[i]);
+  }
+  text.Add("brim_used_limit", MemoryGuard::used_limit());
+  text.Add("brim_container_limit", MemoryGuard::container_limit());
+  text.Add("brim_client_limit", MemoryGuard::client_limit());
+  text.Add("brim_footprint", MemoryGuard::footprint());
+  // The pressure ladder: how often each rung gave something, and how much.
+  for (size_t i = 0; i < kRungs; i++) {
+    const char* rung = RungName(static_cast<Rung>(i));
+    text.Add(fmt::format("brim_pressure_{}_count", rung), rung_figures[i].times.load());
+    if (static_cast<Rung>(i) == Rung::kRefuse) continue;
+    text.Add(fmt::format("brim_pressure_{}_bytes", rung), rung_figures[i].bytes.load());
   }
 }
 
@@ -236,13 +252,19 @@ void StatsSection(Text& text) {
   text.Zeros({"expired_time_cap_reached_count"});
   text.Add("expire_cycle_cpu_milliseconds", SumWorkers([](Worker& w) { return w.figures.expire_cycle_us; }) / 1000);
   text.Add("evicted_keys", SumShards([](Shard& s) { return s.evicted_keys.load(); }));
-  text.Zeros({"evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"});
+  text.Add("evicted_clients", SumWorkers([](Worker& w) { return w.figures.memory_cuts; }));
+  text.Zeros({"total_eviction_exceeded_time", "current_eviction_exceeded_time"});
   text.Add("keyspace_hits", SumWorkers([](Worker& w) { return w.keyspace_figures.hits.load(); }));
   text.Add("keyspace_misses", SumWorkers([](Worker& w) { return w.keyspace_figures.misses.load(); }));
   text.Zeros({"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
-              "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
-              "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time",
-              "current_active_defrag_time", "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
+              "migrate_cached_sockets", "slave_expires_tracked_keys"});
+  uint64_t moved = SumShards([](Shard& s) { return s.compaction_moved; });
+  text.Add("active_defrag_hits", moved);
+  text.Zeros({"active_defrag_misses"});
+  text.Add("active_defrag_key_hits", moved);
+  text.Zeros({"active_defrag_key_misses"});
+  text.Add("total_active_defrag_time", compaction_figures.time_us.load() / 1000);
+  text.Zeros({"current_active_defrag_time", "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
               "unexpected_error_replies"});
   text.Add("total_error_replies", SumWorkers([](Worker& w) { return w.figures.error_replies; }));
   text.Add("dump_payload_sanitizations", 0);

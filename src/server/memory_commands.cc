@@ -8,6 +8,7 @@
 #include "memory/account.h"
 #include "memory/resident.h"
 #include "server/info.h"
+#include "server/memory_guard.h"
 #include "server/memory_policy.h"
 #include "server/purge.h"
 #include "server/server.h"
@@ -119,7 +120,7 @@ std::string Diagnose(const MemoryFigures& f) {
   }
   std::string found;
   auto say = [&](const std::string& text) { found += " * " + text + "\n\n"; };
-  int64_t limit = server.config().maxmemory;
+  int64_t limit = MemoryGuard::used_limit();
   if (limit > 0 && f.used > limit) {
     say(
         fmt::format("Over the limit: {} used, maxmemory {}. Writes that need memory are {}. Raise it with CONFIG SET "

@@ -1,19 +1,52 @@
 #include "server/purge.h"
 
+#include <atomic>
+#include <mutex>
+
+#include "base/monotonic.h"
 #include "memory/account.h"
+#include "memory/resident.h"
 #include "store/shard.h"
 
 namespace brim {
 
-size_t PurgeEverything() {
+namespace {
+
+constexpr int64_t kAllocatorPurgeUs = 5000;
+std::atomic<int64_t> next_allocator_purge_us{0};
+
+size_t PurgeHeaps() {
   size_t bytes = 0;
+  for (int i = 0; i < shards.count(); i++) {
+    std::lock_guard guard(shards[i].lock());
+    bytes += shards[i].heap().own().Purge();
+  }
+  Heap::Shared& shared = Heap::shared();
+  std::lock_guard guard(shared.lock);
+  return bytes + shared.pools.Purge();
+}
+
+}  // namespace
+
+size_t PurgeEverything() {
   for (int i = 0; i < shards.count(); i++) {
     while (!shards[i].FreeGarbage(1 << 16)) {
     }
-    bytes += shards[i].heap().Purge();
   }
+  size_t bytes = PurgeHeaps();
   PurgeAllocator();
   return bytes;
+}
+
+size_t GiveBackFreePages() {
+  int64_t now = MonotonicUs();
+  int64_t due = next_allocator_purge_us.load(std::memory_order_relaxed);
+  if (now < due || !next_allocator_purge_us.compare_exchange_strong(due, now + kAllocatorPurgeUs)) return 0;
+  size_t before = ResidentBytes();
+  PurgeHeaps();
+  PurgeAllocator();
+  size_t after = ResidentBytes();
+  return before > after ? before - after : 0;
 }
 
 }  // namespace brim

@@ -10,6 +10,7 @@
 #include "resp/errors.h"
 #include "server/admission.h"
 #include "server/log.h"
+#include "server/memory_guard.h"
 #include "server/pause.h"
 #include "server/process.h"
 #include "server/transaction.h"
@@ -123,6 +124,7 @@ int Server::Run() {
   if (!Listen()) return 1;
   LogNotice("Server initialized");
   startup_memory = UsedMemory();
+  MemoryGuard::MarkFootprint();
   MarkAccountBaseline(PageHeapBytes());
   LogNotice("Ready to accept connections");
   NotifySupervisor(config().supervised);

@@ -6,7 +6,10 @@
 
 #include "base/monotonic.h"
 #include "server/blocking.h"
+#include "server/client_limits.h"
+#include "server/compactor.h"
 #include "server/dispatch.h"
+#include "server/memory_guard.h"
 #include "server/pause.h"
 #include "server/server.h"
 #include "store/access.h"
@@ -115,7 +118,7 @@ void Worker::ResumePaused() {
 
 int Worker::WaitMs() const {
   if (work_left_ || !read_again_.empty()) return 0;
-  if (tidy_left_) return 1;
+  if (compacting) return 1;
   int64_t until = next_cron_ms_;
   if (!deadlines_.empty()) until = std::min(until, deadlines_.begin()->first);
   int64_t now = WallUs() / 1000;
@@ -139,7 +142,12 @@ void Worker::Run() {
     ReadRests();
     loop_.RunMail();
     RunDeadlines();
-    if (now_ms >= next_cron_ms_ || work_left_ || tidy_left_) Cron();
+    KeepClientsInBounds(*this);
+    bool busy = figures.commands != commands_at_turn_;
+    commands_at_turn_ = figures.commands;
+    if (index_ == 0) MemoryGuard::Watch(MonotonicUs());
+    Compactor::Turn(*this, busy);
+    if (now_ms >= next_cron_ms_ || work_left_) Cron();
   }
   CloseMarked();
   // Connections are destroyed with the worker, after all threads have ended.

@@ -37,6 +37,8 @@ struct WorkerFigures {
   uint64_t error_replies = 0;
   uint64_t output_limit_cuts = 0;
   uint64_t query_limit_cuts = 0;
+  uint64_t memory_cuts = 0;  // by maxmemory-clients
+  uint64_t memory_cut_bytes = 0;
   uint64_t evictions_ms = 0;
   uint64_t expire_cycle_us = 0;
   std::vector<CommandFigures> commands_by_id;
@@ -90,6 +92,10 @@ class Worker {
   void ReadAgain(Connection* connection);
   // What is known of the first command of the data being served; null: nothing.
   const Peeked* peeked = nullptr;
+  Connection* serving = nullptr;  // whose commands are being executed
+  // Compaction (server/compactor): when the next slice may begin (monotonic), and whether one is left over.
+  int64_t next_compaction_us = 0;
+  bool compacting = false;
   int64_t now_ms = 0;  // refreshed once a turn
   uint64_t ticks = 0;  // time-stamp counter when the last command ended
 
@@ -109,7 +115,6 @@ class Worker {
   int WaitMs() const;
   void ExpireSome();
   void FreeSomeGarbage();
-  void TidySome();
   void CheckClients();
 
   int index_;
@@ -132,8 +137,7 @@ class Worker {
   std::multimap<int64_t, uint64_t> deadlines_;
   int64_t next_cron_ms_ = 0;
   int64_t next_second_ms_ = 0;
-  int64_t next_tidy_us_ = 0;
-  bool tidy_left_ = false;  // gaps in the heap are being closed
+  uint64_t commands_at_turn_ = 0;
   bool work_left_ = false;  // lazy freeing or expiry wants the next turn soon
   std::vector<uint64_t> check_list_;
 };

@@ -37,11 +37,11 @@ void KeyRef::Reblock(size_t value_bytes, size_t keep, int64_t expiry_ms) {
   size_t bytes = Entry::BytesFor(old->key_size(), expiry_ms >= 0, value_bytes);
   if (same_head) {
     if (Heap::GrantedSize(bytes) != old_bytes) {
-      entry_ = static_cast<Entry*>(heap.Reallocate(old, old_bytes, bytes, MemoryCategory::kData));
+      entry_ = static_cast<Entry*>(heap.Reallocate(old, old_bytes, bytes, MemoryCategory::kData, BlockKind::kEntry));
     }
     if (expiry_ms >= 0) entry_->WriteExpiry(expiry_ms);
   } else {
-    auto* fresh = static_cast<Entry*>(heap.Allocate(bytes, MemoryCategory::kData));
+    auto* fresh = static_cast<Entry*>(heap.Allocate(bytes, MemoryCategory::kData, BlockKind::kEntry));
     fresh->CopyIdentity(*old, expiry_ms);
     memcpy(fresh->value(), old->value(), std::min(keep, value_bytes));
     heap.Free(old, old_bytes, MemoryCategory::kData);
@@ -153,7 +153,8 @@ void Keyspace::NoteExpiry(uint64_t hash, const Entry* entry, bool had, bool has,
 KeyRef Keyspace::Insert(std::string_view key, uint64_t hash, Type type, Encoding encoding, size_t bytes,
                         int64_t expiry_ms) {
   auto* entry =
-      static_cast<Entry*>(heap_->Allocate(Entry::BytesFor(key.size(), expiry_ms >= 0, bytes), MemoryCategory::kData));
+      static_cast<Entry*>(heap_->Allocate(Entry::BytesFor(key.size(), expiry_ms >= 0, bytes), MemoryCategory::kData,
+                                           BlockKind::kEntry));
   entry->Init(type, encoding, key, expiry_ms, false);
   if (encoding == Encoding::kInt) entry->SetIntWidth(bytes);
   Table::Slot slot = table_.Insert(hash, entry);

@@ -1,43 +1,9 @@
 #pragma once
-// A shard's lock. Held for the length of one command, some tenths of a microsecond, so it spins first; who has spun
-// for long (the holder was descheduled, or runs a long command) sleeps in short steps. Releasing is a plain store.
-// docs/threads.md says in which order shards are locked.
-#include <sched.h>
-#include <time.h>
-
-#include <atomic>
+// A shard's lock, held for the length of one command. docs/threads.md says in which order shards are locked.
+#include "base/spin_lock.h"
 
 namespace brim {
 
-// False with one thread: nothing is locked at all. Set before threads start.
-inline bool shard_locking = false;
-
-class ShardLock {
- public:
-  void lock() {
-    if (!shard_locking) return;
-    while (held_.exchange(true, std::memory_order_acquire)) Wait();
-  }
-  bool try_lock() { return !shard_locking || !held_.exchange(true, std::memory_order_acquire); }
-  void unlock() {
-    if (shard_locking) held_.store(false, std::memory_order_release);
-  }
-
- private:
-  void Wait() {
-    for (int spins = 0; held_.load(std::memory_order_relaxed); spins++) {
-      if (spins < 200) {
-        __builtin_ia32_pause();
-      } else if (spins < 220) {
-        sched_yield();
-      } else {
-        timespec nap{0, 50'000};
-        nanosleep(&nap, nullptr);
-      }
-    }
-  }
-
-  alignas(64) std::atomic<bool> held_{false};
-};
+using ShardLock = SpinLock;
 
 }  // namespace brim

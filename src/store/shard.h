@@ -71,9 +71,13 @@ class Shard {
   // Replaces the database by an empty one; the old is freed now or in slices later.
   void FlushDatabase(int db, bool lazy);
 
-  // --- closing gaps in the heap's pages: walks over keys and moves blocks out of sparse pages, until the deadline
-  // (MonotonicUs). Does nothing while the gaps are few. True when there is nothing to be done at present.
-  bool Tidy(int64_t deadline_us);
+  // --- compaction: closing gaps in the heap's pages, until the deadline (MonotonicUs; a step or two longer). True when
+  // there is nothing to be done at present. Gaps of up to `tolerated` bytes are no reason to begin. compaction.cc.
+  bool CompactEntries(int64_t deadline_us, size_t tolerated);
+  bool CompactParts(int64_t deadline_us, size_t tolerated);
+  // Moves one entry to a fresh block. False when no database points at it.
+  bool MoveEntry(Entry* entry);
+  uint64_t compaction_moved = 0;  // blocks
 
   // --- watched keys
   // `expired`: the key is there but past its time; deleting it is then no change.
@@ -128,19 +132,21 @@ class Shard {
   int expire_db_ = 0;
   uint64_t expire_position_ = 0;
   uint32_t evict_db_ = 0;
-  // Where Tidy is: database, position in it, and the big values of that position that are done.
+  // Where CompactParts is: database, position in it, and the big values of that position that are done.
   struct {
     bool running = false;
+    uint32_t shared_round = 0;  // the round of the shared pages that this walk serves; 0: none
+    uint32_t shared_round_done = 0;
     int db = 0;
     uint64_t cursor = 0;
     void* structure = nullptr;
     uint64_t structure_cursor = 0;
     std::vector<void*> structures_done;
     size_t gaps_left = 0;  // by the last walk
-  } tidy_;
-  bool TidyKeys(Keyspace& keyspace, int64_t deadline_us);
-  bool TidyValue(Entry& entry, int64_t deadline_us);
-  size_t GapBytes() const { return heap_.page_bytes() - heap_.free_page_bytes() - heap_.used_bytes(); }
+  } walk_;
+  bool BeginWalk(size_t tolerated);
+  bool CompactKeys(Keyspace& keyspace, int64_t deadline_us);
+  bool CompactValue(Entry& entry, int64_t deadline_us);
 };
 
 // Settings that deletions obey; written while every thread is paused.
@@ -168,5 +174,11 @@ class ShardSet {
   size_t mask_ = 0;
 };
 inline ShardSet shards;
+
+// As Shard::CompactEntries, for the pages that all shards share. The caller holds the locks of all shards.
+bool CompactSharedEntries(int64_t deadline_us, size_t tolerated);
+// Chooses shared pages of parts to be emptied; every shard's CompactParts then walks. False when there are none. Any
+// thread, no lock.
+bool BeginSharedParts(size_t tolerated);
 
 }  // namespace brim

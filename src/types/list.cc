@@ -392,7 +392,7 @@ void ListFree(Heap& heap, List* list) {
 }
 
 bool ListTidySome(List& list, uint64_t* cursor) {
-  constexpr uint64_t kNodes = 64;
+  constexpr uint64_t kNodes = 1024;
   ListNode* node = list.head;
   for (uint64_t i = 0; i < *cursor && node != nullptr; i++) node = node->next;
   for (uint64_t i = 0; i < kNodes && node != nullptr; i++, node = node->next, ++*cursor) {

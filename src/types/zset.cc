@@ -365,11 +365,12 @@ void CopyZset(const Value& src, Value& dst) {
 }
 
 bool ZsetTidy(Heap& heap, Zset* zset, uint64_t* cursor) {
+  constexpr uint64_t kTreePhase = uint64_t{1} << 63;  // the table first, then the tree: the rest of the cursor is a rank
   constexpr int kSegments = 8;
-  for (int i = 0; i < kSegments; i++) {
+  for (int i = 0; i < kSegments && !(*cursor & kTreePhase); i++) {
     *cursor = zset->table.Tidy(*cursor, [&](Table::Slot slot) {
       auto* member = slot.As<ZsetMember>();
-      if (!heap.WorthMoving(member)) return;
+      if (!Heap::WorthMoving(member)) return;
       size_t granted = Heap::GrantedSize(member->bytes());
       auto* moved = static_cast<ZsetMember*>(heap.Allocate(granted, MemoryCategory::kData));
       memcpy(static_cast<void*>(moved), member, granted);
@@ -377,9 +378,14 @@ bool ZsetTidy(Heap& heap, Zset* zset, uint64_t* cursor) {
       slot.SetBlock(moved);
       heap.Free(member, granted, MemoryCategory::kData);
     });
-    if (*cursor == 0) return true;
+    if (*cursor == 0) *cursor = kTreePhase;
   }
-  return false;
+  if (!(*cursor & kTreePhase)) return false;
+  constexpr int kLeaves = 32;
+  size_t rank = *cursor & ~kTreePhase;
+  for (int i = 0; i < kLeaves && rank < zset->tree.size(); i++) rank = zset->tree.MoveNodes(rank);
+  *cursor = kTreePhase | rank;
+  return rank >= zset->tree.size();
 }
 
 }  // namespace brim

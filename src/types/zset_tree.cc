@@ -187,6 +187,23 @@ ZsetMember* ZsetTree::Select(size_t rank) const {
   return RefAt(path.node[0], path.index[0]);
 }
 
+size_t ZsetTree::MoveNodes(size_t rank) {
+  if (rank >= size_) return size_;
+  Path path;
+  SelectPath(rank, &path);
+  for (int level = height_ - 1; level >= 0; level--) {
+    Node* old = path.node[level];
+    if (!Heap::WorthMoving(old)) continue;
+    size_t bytes = NodeBytes(old);
+    auto* moved = static_cast<Node*>(heap_->Allocate(bytes, MemoryCategory::kData));
+    memcpy(static_cast<void*>(moved), static_cast<void*>(old), bytes);
+    *LinkOf(path, level) = moved;
+    path.node[level] = moved;
+    heap_->Free(old, bytes, MemoryCategory::kData);
+  }
+  return rank - path.index[0] + path.node[0]->count;
+}
+
 // ---- growing
 
 // Where a full node is cut. At the edges of the tree everything stays on one side: filling in order leaves full nodes.

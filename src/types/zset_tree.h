@@ -138,6 +138,10 @@ class ZsetTree {
   // Points at a moved block of the same content; both blocks must still be readable. O(log n).
   void Replace(const ZsetMember* member, ZsetMember* moved);
 
+  // Moves the nodes on the way to the leaf of that rank out of pages that are being emptied. Returns the rank after the
+  // leaf, or size() at the end. O(log n).
+  size_t MoveNodes(size_t rank);
+
   // Elements before the bound: a rank, or size(). O(log n).
   size_t CountBefore(const ZsetBound& bound) const;
   // The element of that rank, which is below size(). O(log n).

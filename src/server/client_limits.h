@@ -1,0 +1,15 @@
+#pragma once
+// maxmemory-clients: clients whose buffers take too much are closed, the biggest first, so that they never cost
+// anybody's data. docs/pressure.md.
+#include <cstddef>
+#include <cstdint>
+
+namespace brim {
+
+class Worker;
+
+// At the end of a turn, and when one connection's buffers have grown: closes this worker's clients until all clients'
+// buffers fit into MemoryGuard::ClientRoom(). Returns the bytes freed. A few instructions when they fit.
+size_t KeepClientsInBounds(Worker& worker);
+
+}  // namespace brim

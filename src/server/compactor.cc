@@ -1,0 +1,130 @@
+#include "server/compactor.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/monotonic.h"
+#include "memory/pressure.h"
+#include "server/config.h"
+#include "server/memory_guard.h"
+#include "server/server.h"
+#include "server/worker.h"
+#include "store/shard.h"
+
+namespace brim {
+
+namespace {
+
+constexpr int64_t kSliceUs = 200;
+constexpr size_t kIdlePart = 64;  // gaps that are left alone when nothing presses: this part of what is used,
+constexpr size_t kIdleBytes = 256 << 10;  // and this much
+constexpr int kPressingPercent = 50;      // of a worker's time
+constexpr int kIdlePercent = 25;
+
+bool active = false;
+size_t ignore_bytes = 0;
+int threshold_lower = 0;
+int threshold_upper = 0;
+int cycle_min = 0;
+int cycle_max = 0;
+std::atomic_flag shared_busy;  // one thread compacts the shared pages
+
+size_t GapsOf(const PagePools& pools) { return pools.page_bytes() - pools.used_bytes(); }
+
+size_t Tolerated(const PagePools& pools, bool pressing) {
+  return pressing ? 0 : pools.used_bytes() / kIdlePart + kIdleBytes;
+}
+
+// The shared pages of entries, under the locks of all shards.
+bool SliceShared(int64_t deadline, bool pressing, size_t* freed) {
+  Heap::Shared& shared = Heap::shared();
+  size_t tolerated;
+  bool worth;
+  {
+    std::lock_guard guard(shared.lock);
+    tolerated = Tolerated(shared.pools, pressing);
+    worth = shared.pools.gap_bytes(BlockKind::kEntry) > tolerated ||
+            shared.pools.Evacuating(BlockKind::kEntry) != nullptr;
+  }
+  BeginSharedParts(tolerated);
+  if (!worth || shared_busy.test_and_set(std::memory_order_acquire)) return true;
+  for (int i = 0; i < shards.count(); i++) shards[i].lock().lock();
+  size_t before = shared.pools.page_bytes();
+  bool done = CompactSharedEntries(deadline, tolerated);
+  size_t after = shared.pools.page_bytes();
+  for (int i = 0; i < shards.count(); i++) shards[i].lock().unlock();
+  shared_busy.clear(std::memory_order_release);
+  if (before > after) *freed += before - after;
+  return done;
+}
+
+// How much of the time active defragmentation takes now, as redis-server works it out: between its two cycles as the
+// fragmentation lies between its two thresholds. 0: none.
+int ActivePercent() {
+  if (!active) return 0;
+  size_t used = Heap::shared().pools.used_bytes();
+  size_t gaps = GapsOf(Heap::shared().pools);
+  for (int i = 0; i < shards.count(); i++) {
+    used += shards[i].heap().own().used_bytes();
+    gaps += GapsOf(shards[i].heap().own());
+  }
+  int percent = used == 0 ? 0 : static_cast<int>(gaps * 100 / used);
+  if (gaps < ignore_bytes || percent < threshold_lower) return 0;
+  if (threshold_upper <= threshold_lower) return cycle_max;
+  int share = cycle_min + (cycle_max - cycle_min) * (percent - threshold_lower) / (threshold_upper - threshold_lower);
+  return std::clamp(share, cycle_min, cycle_max);
+}
+
+}  // namespace
+
+void Compactor::Configure(const Config& config) {
+  active = config.activedefrag;
+  ignore_bytes = static_cast<size_t>(config.active_defrag_ignore_bytes);
+  threshold_lower = config.active_defrag_threshold_lower;
+  threshold_upper = config.active_defrag_threshold_upper;
+  cycle_min = config.active_defrag_cycle_min;
+  cycle_max = config.active_defrag_cycle_max;
+}
+
+bool Compactor::Slice(int first, int step, int64_t slice_us, bool pressing, size_t* freed) {
+  int64_t deadline = MonotonicUs() + slice_us;
+  bool done = true;
+  for (int i = first; i < shards.count(); i += step) {
+    if (MonotonicUs() >= deadline) return false;
+    Shard& shard = shards[i];
+    std::lock_guard guard(shard.lock());
+    size_t before = shard.heap().own().page_bytes();
+    size_t tolerated = Tolerated(shard.heap().own(), pressing);
+    done = shard.CompactEntries(deadline, tolerated) && done;
+    done = shard.CompactParts(deadline, tolerated) && done;
+    size_t after = shard.heap().own().page_bytes();
+    if (before > after) *freed += before - after;
+  }
+  if (MonotonicUs() >= deadline) return false;
+  return SliceShared(deadline, pressing, freed) && done;
+}
+
+bool Compactor::Turn(Worker& worker, bool busy) {
+  int64_t start = MonotonicUs();
+  if (start < worker.next_compaction_us) return worker.compacting;
+  bool pressing = MemoryGuard::ResidentOverSoft() > 0;
+  int percent = pressing ? kPressingPercent : busy ? ActivePercent() : std::max(ActivePercent(), kIdlePercent);
+  worker.compacting = false;
+  if (percent == 0) {
+    worker.next_compaction_us = start + 10'000;
+    if (worker.index() == 0) compaction_figures.running_percent.store(0, std::memory_order_relaxed);
+    return false;
+  }
+  size_t freed = 0;
+  bool done = Slice(worker.index(), static_cast<int>(server.workers().size()), kSliceUs, pressing, &freed);
+  int64_t end = MonotonicUs();
+  worker.next_compaction_us = end + (end - start) * (100 - percent) / percent + (done ? 1000 : 0);
+  worker.compacting = !done;
+  if (freed > 0) CountRung(Rung::kCompact, freed);
+  compaction_figures.time_us.fetch_add(static_cast<uint64_t>(end - start), std::memory_order_relaxed);
+  compaction_figures.slices.fetch_add(1, std::memory_order_relaxed);
+  if (worker.index() == 0) compaction_figures.running_percent.store(done ? 0 : percent, std::memory_order_relaxed);
+  return !done;
+}
+
+}  // namespace brim

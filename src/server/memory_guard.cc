@@ -1,0 +1,122 @@
+#include "server/memory_guard.h"
+
+#include <algorithm>
+
+#include "memory/container.h"
+#include "memory/resident.h"
+#include "server/config.h"
+
+namespace brim {
+
+namespace {
+
+constexpr int64_t kMegabyte = 1 << 20;
+constexpr int64_t kSampleUs = 50'000;
+constexpr int64_t kSampleNearUs = 1'000;  // when the limit is near
+constexpr int64_t kContainerUs = 1'000'000;
+constexpr int64_t kClientsLeast = 64 * kMegabyte;
+
+std::atomic<int64_t> cgroup_over{INT64_MIN};
+int guard_percent = 0;
+int64_t configured_maxmemory = 0;  // negative: percent
+int64_t configured_clients = 0;
+
+const ContainerWatch& Container() {
+  static const ContainerWatch watch;
+  return watch;
+}
+
+int64_t Percent(int64_t bytes, int64_t percent) { return bytes / 100 * percent; }
+
+// How far resident memory may be above maxmemory before keys go: 2 %, more where that is little.
+int64_t Slack(int64_t limit) {
+  return std::max(Percent(limit, 2), std::min(16 * kMegabyte, std::max(8 * kMegabyte, Percent(limit, 3))));
+}
+
+}  // namespace
+
+int64_t ClientMemory() {
+  auto by_category = UsedByCategory();
+  return by_category[static_cast<size_t>(MemoryCategory::kClientsIn)] +
+         by_category[static_cast<size_t>(MemoryCategory::kClientsOut)];
+}
+
+void MemoryGuard::ReadContainer() {
+  ContainerMemory memory = Container().Read();
+  auto limit = static_cast<int64_t>(memory.limit_bytes);
+  if (configured_maxmemory < 0) maxmemory_ = Percent(limit, -configured_maxmemory);
+  int64_t guard = guard_percent > 0 ? Percent(limit, guard_percent) : 0;
+  guard_.store(guard, std::memory_order_relaxed);
+  bool group_known = memory.limited && guard > 0 && memory.cgroup_used_bytes > 0;
+  cgroup_over.store(group_known ? static_cast<int64_t>(memory.cgroup_used_bytes) - guard : INT64_MIN,
+                    std::memory_order_relaxed);
+}
+
+void MemoryGuard::SetLimits() {
+  int64_t guard = container_limit();
+  used_limit_ = maxmemory_ == 0 ? guard : guard == 0 ? maxmemory_ : std::min(maxmemory_, guard);
+  int64_t clients = configured_clients;
+  if (clients < 0) clients = used_limit_ == 0 ? 0 : std::max(Percent(used_limit_, -clients), kClientsLeast);
+  client_limit_ = clients;
+  client_allowance_ = used_limit_ / 40;
+  if (client_limit_ > 0) client_allowance_ = std::min(client_allowance_, client_limit_);
+  admit_limit_.store(used_limit_ == 0 ? INT64_MAX : used_limit_, std::memory_order_relaxed);
+}
+
+void MemoryGuard::Configure(const Config& config) {
+  maxmemory_ = configured_maxmemory = config.maxmemory;
+  configured_clients = config.maxmemory_clients;
+  watch_resident_ = config.maxmemory_resident;
+  guard_percent = config.maxmemory_guard;
+  ReadContainer();
+  SetLimits();
+  next_sample_us_ = 0;
+}
+
+void MemoryGuard::MarkFootprint() { footprint_ = static_cast<int64_t>(ResidentBytes()); }
+
+int64_t MemoryGuard::ClientRoom() {
+  if (used_limit_ == 0) return client_limit_ > 0 ? client_limit_ : INT64_MAX;
+  if (client_limit_ == 0) return INT64_MAX;
+  int64_t left = used_limit_ - (UsedMemoryFast() - ClientMemory());
+  return std::clamp(left, client_allowance_, client_limit_);
+}
+
+int64_t MemoryGuard::UsedOver() {
+  if (used_limit_ == 0) return INT64_MIN;
+  int64_t over = UsedMemoryFast() - used_limit_;
+  return over <= 0 ? over : over - std::min(ClientMemory(), client_allowance_);
+}
+
+void MemoryGuard::Sample(int64_t now_us) {
+  if (now_us >= next_container_us_) {
+    next_container_us_ = now_us + kContainerUs;
+    int64_t before = maxmemory_;
+    int64_t guard_before = container_limit();
+    ReadContainer();
+    if (maxmemory_ != before || container_limit() != guard_before) SetLimits();
+  }
+  if (used_limit_ == 0) {
+    next_sample_us_ = now_us + kSampleUs;
+    return;
+  }
+  auto resident = static_cast<int64_t>(ResidentBytes());
+  int64_t over = cgroup_over.load(std::memory_order_relaxed);
+  int64_t soft = over;
+  if (maxmemory_ > 0 && watch_resident_) {
+    int64_t slack = Slack(maxmemory_);
+    over = std::max(over, resident - footprint_ - maxmemory_ - slack);
+    soft = std::max(soft, resident - footprint_ - maxmemory_ - slack / 2);
+  }
+  if (int64_t guard = container_limit(); guard > 0) {
+    over = std::max(over, resident - guard);
+    soft = std::max(soft, resident - Percent(guard, 98));
+  }
+  over_.store(over, std::memory_order_relaxed);
+  over_soft_.store(soft, std::memory_order_relaxed);
+  admit_limit_.store(over > 0 ? 0 : used_limit_, std::memory_order_relaxed);
+  bool near = soft > -(used_limit_ / 4) || UsedMemoryFast() > used_limit_ / 4 * 3;
+  next_sample_us_ = now_us + (near ? kSampleNearUs : kSampleUs);
+}
+
+}  // namespace brim

@@ -1,0 +1,71 @@
+#pragma once
+// What the process's memory is held against: maxmemory, the container's or the host's memory, the clients' share. The
+// first worker samples resident memory; the others read what it found. docs/pressure.md.
+#include <atomic>
+#include <cstdint>
+
+#include "memory/account.h"
+
+namespace brim {
+
+struct Config;
+
+class MemoryGuard {
+ public:
+  // Limits from the configuration. Every thread paused, or none yet.
+  static void Configure(const Config& config);
+  // The end of the start: what an empty server takes is no pressure.
+  static void MarkFootprint();
+
+  // --- limits, in bytes; 0: none
+  // Used memory: maxmemory or what the container leaves, the smaller.
+  static int64_t used_limit() { return used_limit_; }
+  // maxmemory as a number of bytes, percent resolved.
+  static int64_t maxmemory() { return maxmemory_; }
+  static int64_t container_limit() { return guard_.load(std::memory_order_relaxed); }
+  static int64_t client_limit() { return client_limit_; }
+  static int64_t footprint() { return footprint_; }
+  // Clients' buffers up to here are not held against the keys.
+  static int64_t client_allowance() { return client_allowance_; }
+  // What clients' buffers may take now: what the keys leave of the limit, at least the allowance, at most
+  // maxmemory-clients. INT64_MAX: no limit.
+  static int64_t ClientRoom();
+
+  // --- resident memory
+  // The first worker: looks when it is time to. Cheap when it is not.
+  static void Watch(int64_t now_us) {
+    if (now_us >= next_sample_us_) Sample(now_us);
+  }
+  // Looks now.
+  static void Sample(int64_t now_us);
+  // Bytes over the bound with its slack, by the last sample: keys may go. The soft one is for what costs nobody
+  // anything: giving back and compaction.
+  static int64_t ResidentOver() { return over_.load(std::memory_order_relaxed); }
+  static int64_t ResidentOverSoft() { return over_soft_.load(std::memory_order_relaxed); }
+
+  // True when a command must go through Admission::Admit. A few instructions.
+  static bool NeedsRelief() { return UsedMemoryFast() > admit_limit_.load(std::memory_order_relaxed); }
+  // Used memory over its limit, clients' allowance taken off.
+  static int64_t UsedOver();
+
+ private:
+  static void ReadContainer();
+  static void SetLimits();
+  static inline int64_t maxmemory_ = 0;
+  static inline int64_t used_limit_ = 0;
+  static inline int64_t client_limit_ = 0;
+  static inline int64_t client_allowance_ = 0;
+  static inline int64_t footprint_ = 0;
+  static inline bool watch_resident_ = true;
+  static inline int64_t next_sample_us_ = 0;
+  static inline int64_t next_container_us_ = 0;
+  static inline std::atomic<int64_t> guard_{0};
+  static inline std::atomic<int64_t> over_{INT64_MIN};
+  static inline std::atomic<int64_t> over_soft_{INT64_MIN};
+  static inline std::atomic<int64_t> admit_limit_{INT64_MAX};
+};
+
+// Bytes of clients' query buffers and pending replies.
+int64_t ClientMemory();
+
+}  // namespace brim
