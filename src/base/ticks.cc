@@ -22,4 +22,10 @@ double TicksToUs(uint64_t ticks) {
   return passed_ticks > 0 ? static_cast<double>(ticks) * passed_us / passed_ticks : 0;
 }
 
+uint64_t UsToTicks(double us) {
+  constexpr double kSample = 1e6;
+  double sample_us = TicksToUs(static_cast<uint64_t>(kSample));
+  return static_cast<uint64_t>(sample_us > 0 ? us / sample_us * kSample : us * 1000);
+}
+
 }  // namespace brim

@@ -6,5 +6,7 @@ namespace brim {
 
 // Microseconds in that many ticks.
 double TicksToUs(uint64_t ticks);
+// Ticks in that many microseconds.
+uint64_t UsToTicks(double us);
 
 }  // namespace brim

@@ -1,8 +1,8 @@
 #pragma once
 // A shard's heap: the blocks that belong to its keys. Blocks up to 1 KB come from pages of the shard's own; those up to
-// 16 KB from pages that all shards share (their sizes are many and their pages wide: one set a shard would leave too much
-// of them half full); larger ones from the general allocator, whose blocks of that size are system pages of their own.
-// Not thread-safe: the caller holds the shard's lock. docs/memory.md draws it.
+// 16 KB from pages that all shards share (their sizes are many and their pages wide: one set a shard would leave too
+// much of them half full); larger ones from the general allocator, whose blocks of that size are system pages of their
+// own. Not thread-safe: the caller holds the shard's lock. docs/memory.md draws it.
 #include <cstddef>
 #include <cstdint>
 

@@ -13,7 +13,7 @@ namespace brim {
 namespace {
 
 constexpr int kKeptPages[3] = {8, 4, 2};
-constexpr size_t kTinyBlock = 256;    // up to here pages of 16 KB
+constexpr size_t kTinyBlock = 256;     // up to here pages of 16 KB
 constexpr size_t kNarrowBlock = 1024;  // up to here pages of 32 KB, 128 KB above
 constexpr size_t kSystemPage = 4096;
 constexpr size_t kWideSpan = 32 << 10;
@@ -31,7 +31,9 @@ uint32_t CapacityOf(size_t block_bytes, uint8_t units) {
 
 }  // namespace
 
-int PagePools::SizeOf(size_t block_bytes) { return block_bytes <= kTinyBlock ? 0 : block_bytes <= kNarrowBlock ? 1 : 2; }
+int PagePools::SizeOf(size_t block_bytes) {
+  return block_bytes <= kTinyBlock ? 0 : block_bytes <= kNarrowBlock ? 1 : 2;
+}
 
 HeapPage*& PagePools::ListOf(const HeapPage* page) {
   return page->evacuating ? evacuating_[static_cast<int>(KindOf(page))] : partial_[page->pool];

@@ -19,9 +19,9 @@ constexpr size_t kSmallestRange = size_t{1} << 28;
 constexpr size_t kOpenStep = 4 << 20;  // made readable and writable at once
 
 std::mutex mutex;
-size_t next_unit = 0;           // never used from here on
-size_t open_bytes = 0;          // readable and writable up to here
-HeapPage* given_back[3] = {};   // by size; their memory is the system's
+size_t next_unit = 0;          // never used from here on
+size_t open_bytes = 0;         // readable and writable up to here
+HeapPage* given_back[3] = {};  // by size; their memory is the system's
 std::atomic<int> fail_after{0};
 
 }  // namespace

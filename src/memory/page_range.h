@@ -1,7 +1,7 @@
 #pragma once
-// The range of addresses that all pages of keys' blocks lie in, reserved at start. Whether a pointer is in a page, and in
-// which, is arithmetic. The range's memory stays mapped for ever: free pages are given back to the system (they read as
-// zeros), which is what lets a prefetch without a lock read a stale address.
+// The range of addresses that all pages of keys' blocks lie in, reserved at start. Whether a pointer is in a page, and
+// in which, is arithmetic. The range's memory stays mapped for ever: free pages are given back to the system (they read
+// as zeros), which is what lets a prefetch without a lock read a stale address.
 #include <cstddef>
 #include <cstdint>
 
@@ -55,7 +55,8 @@ class PageRange {
 };
 
 inline uint8_t* HeapPage::memory() const {
-  return reinterpret_cast<uint8_t*>(PageRange::begin_ + static_cast<size_t>(this - PageRange::pages_) * PageRange::kUnit);
+  return reinterpret_cast<uint8_t*>(PageRange::begin_ +
+                                    static_cast<size_t>(this - PageRange::pages_) * PageRange::kUnit);
 }
 
 }  // namespace brim

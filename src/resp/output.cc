@@ -83,11 +83,13 @@ void OutputBuffer::FillLater(std::string_view bytes) {
   size_ -= gap;
 }
 
-int OutputBuffer::Gather(iovec* pieces, int max) const {
+int OutputBuffer::Gather(iovec* pieces, int max, size_t bytes) const {
   int count = 0;
-  for (Piece* piece = head_; piece != nullptr && count < max; piece = piece->next) {
+  for (Piece* piece = head_; piece != nullptr && count < max && bytes > 0; piece = piece->next) {
     if (piece->begin == piece->end) continue;
-    pieces[count++] = {piece->data + piece->begin, piece->end - piece->begin};
+    size_t size = std::min(bytes, piece->end - piece->begin);
+    pieces[count++] = {piece->data + piece->begin, size};
+    bytes -= size;
   }
   return count;
 }

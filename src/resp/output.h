@@ -59,8 +59,8 @@ class OutputBuffer {
   void BeginLater();
   void FillLater(std::string_view bytes);
 
-  // The first pieces for writev. Returns how many, at most `max`.
-  int Gather(iovec* pieces, int max) const;
+  // The first pieces for writev, `bytes` at most. Returns how many, at most `max`.
+  int Gather(iovec* pieces, int max, size_t bytes = SIZE_MAX) const;
   // Forgets bytes that were sent. An emptied buffer keeps one chunk for the next replies.
   void Consume(size_t bytes);
   // Appends all of the other's pieces, which is then empty.

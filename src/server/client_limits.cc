@@ -47,8 +47,8 @@ size_t KeepClientsInBounds(Worker& worker) {
   size_t freed = 0;
   for (const Victim& victim : Biggest(worker)) {
     if (static_cast<int64_t>(freed) >= over) break;
-    LogWarning("Closing client over maxmemory-clients (" + std::to_string(clients) + " bytes in all buffers): " +
-               DescribeConnection(*victim.connection));
+    LogWarning("Closing client over maxmemory-clients (" + std::to_string(clients) +
+               " bytes in all buffers): " + DescribeConnection(*victim.connection));
     victim.connection->DropBuffers();
     victim.connection->CloseSoon();
     worker.figures.memory_cuts++;

@@ -7,6 +7,7 @@
 #include "memory/pressure.h"
 #include "server/config.h"
 #include "server/memory_guard.h"
+#include "server/purge.h"
 #include "server/server.h"
 #include "server/worker.h"
 #include "store/shard.h"
@@ -16,7 +17,7 @@ namespace brim {
 namespace {
 
 constexpr int64_t kSliceUs = 200;
-constexpr size_t kIdlePart = 64;  // gaps that are left alone when nothing presses: this part of what is used,
+constexpr size_t kIdlePart = 64;          // gaps that are left alone when nothing presses: this part of what is used,
 constexpr size_t kIdleBytes = 256 << 10;  // and this much
 constexpr int kPressingPercent = 50;      // of a worker's time
 constexpr int kIdlePercent = 25;
@@ -43,8 +44,8 @@ bool SliceShared(int64_t deadline, bool pressing, size_t* freed) {
   {
     std::lock_guard guard(shared.lock);
     tolerated = Tolerated(shared.pools, pressing);
-    worth = shared.pools.gap_bytes(BlockKind::kEntry) > tolerated ||
-            shared.pools.Evacuating(BlockKind::kEntry) != nullptr;
+    worth =
+        shared.pools.gap_bytes(BlockKind::kEntry) > tolerated || shared.pools.Evacuating(BlockKind::kEntry) != nullptr;
   }
   BeginSharedParts(tolerated);
   if (!worth || shared_busy.test_and_set(std::memory_order_acquire)) return true;
@@ -110,6 +111,9 @@ bool Compactor::Turn(Worker& worker, bool busy) {
   bool pressing = MemoryGuard::ResidentOverSoft() > 0;
   int percent = pressing ? kPressingPercent : busy ? ActivePercent() : std::max(ActivePercent(), kIdlePercent);
   worker.compacting = false;
+  if (pressing) {
+    if (size_t given = GiveBackFreePages(); given > 0) CountRung(Rung::kGiveBack, given);
+  }
   if (percent == 0) {
     worker.next_compaction_us = start + 10'000;
     if (worker.index() == 0) compaction_figures.running_percent.store(0, std::memory_order_relaxed);

@@ -25,6 +25,9 @@ constexpr size_t kCommandsABatch = 64;
 constexpr size_t kLittleBytes = 1024;
 constexpr size_t kFlushBytes = 256 << 10;  // replies of one pipeline are sent in pieces of about this size
 constexpr size_t kInputStep = 16 << 10;
+// How much of one connection's replies is sent at once: while the turn is short, and when it has become long.
+constexpr size_t kSendBytes = 256 << 10;
+constexpr size_t kSendFewBytes = 16 << 10;
 constexpr size_t kManyBytes = 64 << 10;  // pending replies of one connection that make all clients' be looked at
 
 ssize_t SendPieces(int fd, iovec* pieces, int count) {
@@ -154,6 +157,11 @@ void Connection::SaveRest(std::string_view rest) {
 
 void Connection::Serve(std::string_view data) {
   if (close_soon) return;
+  if (worker->peeked != nullptr && worker->LooksHeavy(*worker->peeked) && worker->TurnIsLong()) {
+    SaveRest(data);
+    worker->Defer(this);
+    return;
+  }
   worker->serving = this;
   size_t done = Process(data);
   if (!close_soon && done < data.size()) SaveRest(data.substr(done));
@@ -209,9 +217,14 @@ void Connection::Flush() {
   OutputBuffer& fresh = worker->scratch;
   if (!output.empty() && !fresh.empty()) output.Splice(fresh);
   OutputBuffer& source = output.empty() ? fresh : output;
+  size_t budget = source.size_bytes() > kSendFewBytes ? (worker->TurnIsLong() ? kSendFewBytes : kSendBytes) : SIZE_MAX;
   while (!source.empty()) {
+    if (budget == 0) {
+      worker->FlushAgain(this);
+      break;
+    }
     iovec pieces[64];
-    int count = source.Gather(pieces, 64);
+    int count = source.Gather(pieces, 64, budget);
     ssize_t sent = SendPieces(fd, pieces, count);
     worker->figures.writes++;
     if (sent < 0) {
@@ -220,6 +233,7 @@ void Connection::Flush() {
       break;
     }
     source.Consume(static_cast<size_t>(sent));
+    if (budget != SIZE_MAX) budget -= static_cast<size_t>(sent);
     bytes_out += static_cast<uint64_t>(sent);
     worker->figures.bytes_out += static_cast<uint64_t>(sent);
   }

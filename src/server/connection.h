@@ -76,7 +76,7 @@ class Connection final : public EventHandler {
   void DropBuffers();
   size_t input_bytes() const { return input_.text().size(); }
   size_t input_capacity() const { return input_.capacity(); }
-  bool parked() const { return waiter != nullptr || paused; }
+  bool parked() const { return waiter != nullptr || paused || deferred; }
 
   // --- state; read and written by commands through ServerContext
   Worker* const worker;
@@ -95,6 +95,8 @@ class Connection final : public EventHandler {
   bool paused = false;            // CLIENT PAUSE holds its next command back
   bool waiting_to_write = false;  // the socket is full; EPOLLOUT tells when it is not
   bool read_again = false;        // listed for Worker::ReadAgain
+  bool flush_again = false;       // listed for Worker::FlushAgain
+  bool deferred = false;          // listed for Worker::Defer: its input waits
   ReplyMode reply_mode = ReplyMode::kOn;
   std::string name;
   std::string library_name;

@@ -3,9 +3,7 @@
 #include <algorithm>
 
 #include "base/monotonic.h"
-#include "memory/pressure.h"
 #include "server/admission.h"
-#include "server/purge.h"
 #include "server/rates.h"
 #include "server/server.h"
 #include "server/worker.h"
@@ -79,9 +77,6 @@ void Worker::Cron() {
   if (server.cron_paused.load(std::memory_order_relaxed)) return;
   ExpireSome();
   FreeSomeGarbage();
-  if (MemoryGuard::ResidentOverSoft() > 0 && index_ == 0) {
-    if (size_t freed = GiveBackFreePages(); freed > 0) CountRung(Rung::kGiveBack, freed);
-  }
   if (!Admission::RelieveInBackground(*this)) work_left_ = true;
   if (!due) return;
   CheckClients();

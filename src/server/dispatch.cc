@@ -67,7 +67,7 @@ void Dispatcher::MakePlans(Connection& connection, Plan* plans, size_t count) {
     if (i == 0 && worker.peeked != nullptr) {
       const Peeked& peeked = *worker.peeked;
       worker.peeked = nullptr;
-      if (argv.size() > 1 && argv[0].data() == peeked.name && argv[1].data() == peeked.key) {
+      if (peeked.table != nullptr && argv.size() > 1 && argv[0].data() == peeked.name && argv[1].data() == peeked.key) {
         plan = {peeked.command, nullptr, peeked.hash, true};
         last_name = argv[0];
         continue;
@@ -101,8 +101,8 @@ Peeked Dispatcher::PrefetchFirst(Connection& connection, std::string_view data) 
   if (count < 2) return peeked;
   const Command* container;
   const Command* command = registry.Resolve({args, count}, &container);
-  if (command == nullptr || !command->one_key || command->first_key != 1) return peeked;
   peeked.command = command;
+  if (command == nullptr || !command->one_key || command->first_key != 1) return peeked;
   peeked.name = args[0].data();
   peeked.key = args[1].data();
   peeked.hash = HashBytes(args[1]);
@@ -128,8 +128,14 @@ size_t Dispatcher::RunBatch(Connection& connection) {
   for (; i < count; i++) {
     const ParsedCommand& parsed = worker.parsed[i];
     std::span<const std::string_view> argv(worker.args.data() + parsed.first_arg, parsed.argc);
+    uint64_t began = worker.ticks;
     if (!RunOne(connection, plans[i], argv)) return i;
     if (connection.close_soon || connection.close_after_reply || connection.parked()) return i + 1;
+    if (worker.ticks - began > worker.long_command_ticks() && i + 1 < count) [[unlikely]] {
+      // The others first.
+      worker.Defer(&connection);
+      return i + 1;
+    }
   }
   return i;
 }
@@ -245,6 +251,7 @@ void Dispatcher::CallHandler(ServerContext& context, const Command& command) {
   CommandFigures& figures = worker.figures.commands_by_id[static_cast<size_t>(command.id)];
   figures.calls++;
   figures.ticks += now - worker.ticks;
+  figures.recent_ticks += (now - worker.ticks) / 8 - figures.recent_ticks / 8;
   worker.ticks = now;
   worker.figures.commands++;
   if (context.reply().errors() != errors_before) [[unlikely]] {

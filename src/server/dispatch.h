@@ -16,11 +16,11 @@ class Worker;
 
 // What a look at a request's first words, before it is parsed, found out about it.
 struct Peeked {
-  const Command* command = nullptr;  // null: not a command of one key in few bytes
+  const Command* command = nullptr;  // null: unknown, or not to be told from these bytes
   const char* name = nullptr;        // where its words lie
   const char* key = nullptr;
   uint64_t hash = 0;
-  const Table* table = nullptr;
+  const Table* table = nullptr;  // null: not a command of one key
 };
 
 class Dispatcher {

@@ -188,8 +188,7 @@ void MemorySection(Text& text) {
   text.Ratio("mem_fragmentation_ratio", f.fragmentation());
   text.Add("mem_fragmentation_bytes", f.rss - f.used);
   text.Add("mem_not_counted_for_evict", std::min(ClientMemory(), MemoryGuard::client_allowance()));
-  text.Zeros(
-      {"mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"});
+  text.Zeros({"mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"});
   text.Add("mem_clients_normal", f.clients);
   text.Zeros({"mem_cluster_links", "mem_aof_buffer"});
   text.Add("mem_allocator", AllocatorName());

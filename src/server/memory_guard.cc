@@ -78,8 +78,11 @@ void MemoryGuard::MarkFootprint() { footprint_ = static_cast<int64_t>(ResidentBy
 int64_t MemoryGuard::ClientRoom() {
   if (used_limit_ == 0) return client_limit_ > 0 ? client_limit_ : INT64_MAX;
   if (client_limit_ == 0) return INT64_MAX;
-  int64_t left = used_limit_ - (UsedMemoryFast() - ClientMemory());
-  return std::clamp(left, client_allowance_, client_limit_);
+  int64_t clients = ClientMemory();
+  // Half of what the keys leave: buffers that come and go leave free pages behind, which are resident for a while.
+  int64_t room = (used_limit_ - (UsedMemoryFast() - clients)) / 2;
+  if (int64_t over = ResidentOver(); over > 0) room = std::min(room, clients - over);
+  return std::clamp(room, client_allowance_, client_limit_);
 }
 
 int64_t MemoryGuard::UsedOver() {

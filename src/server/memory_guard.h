@@ -27,8 +27,8 @@ class MemoryGuard {
   static int64_t footprint() { return footprint_; }
   // Clients' buffers up to here are not held against the keys.
   static int64_t client_allowance() { return client_allowance_; }
-  // What clients' buffers may take now: what the keys leave of the limit, at least the allowance, at most
-  // maxmemory-clients. INT64_MAX: no limit.
+  // What clients' buffers may take now: half of what the keys leave of the limit, at least the allowance, at most
+  // maxmemory-clients; less when resident memory is over its bound. INT64_MAX: no limit.
   static int64_t ClientRoom();
 
   // --- resident memory

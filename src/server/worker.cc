@@ -1,10 +1,12 @@
 #include "server/worker.h"
 
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include <algorithm>
 
 #include "base/monotonic.h"
+#include "base/ticks.h"
 #include "server/blocking.h"
 #include "server/client_limits.h"
 #include "server/compactor.h"
@@ -16,10 +18,19 @@
 
 namespace brim {
 
+namespace {
+
+constexpr double kLongTurnUs = 1000;
+constexpr double kLongCommandUs = 200;
+
+}  // namespace
+
 Worker::Worker(int index) : context(this), index_(index), read_buffer_(std::make_unique<char[]>(kReadBytes)) {
   figures.commands_by_id.resize(registry.all().size());
   context.Attach(&scratch, &keyspace_figures);
   now_ms = WallUs() / 1000;
+  long_turn_ticks_ = UsToTicks(kLongTurnUs);
+  long_command_ticks_ = UsToTicks(kLongCommandUs);
 }
 
 Worker::~Worker() = default;
@@ -60,6 +71,48 @@ void Worker::ServeReads() {
   peeked = nullptr;
   reads_.clear();
   read_used_ = 0;
+}
+
+bool Worker::TurnIsLong() const { return __rdtsc() - turn_began_ > long_turn_ticks_; }
+
+bool Worker::LooksHeavy(const Peeked& first) const {
+  return first.command != nullptr &&
+         figures.commands_by_id[static_cast<size_t>(first.command->id)].recent_ticks > long_command_ticks_;
+}
+
+void Worker::Defer(Connection* connection) {
+  if (connection->deferred) return;
+  connection->deferred = true;
+  deferred_.push_back(connection->id);
+}
+
+// At least one a turn, and as many as keep it short.
+void Worker::ServeDeferred() {
+  while (!deferred_.empty()) {
+    Connection* connection = FindConnection(deferred_.front());
+    deferred_.pop_front();
+    if (connection == nullptr) continue;
+    connection->deferred = false;
+    connection->ResumeInput();
+    if (TurnIsLong()) return;
+  }
+}
+
+void Worker::FlushAgain(Connection* connection) {
+  if (connection->flush_again) return;
+  connection->flush_again = true;
+  flush_again_.push_back(connection->id);
+}
+
+void Worker::FlushRests() {
+  for (size_t left = flush_again_.size(); left > 0; left--) {
+    Connection* connection = FindConnection(flush_again_.front());
+    flush_again_.pop_front();
+    if (connection == nullptr) continue;
+    connection->flush_again = false;
+    if (!connection->close_soon) connection->Flush();
+    if (TurnIsLong()) return;
+  }
 }
 
 void Worker::ReadAgain(Connection* connection) {
@@ -117,7 +170,7 @@ void Worker::ResumePaused() {
 }
 
 int Worker::WaitMs() const {
-  if (work_left_ || !read_again_.empty()) return 0;
+  if (work_left_ || !read_again_.empty() || !deferred_.empty() || !flush_again_.empty()) return 0;
   if (compacting) return 1;
   int64_t until = next_cron_ms_;
   if (!deadlines_.empty()) until = std::min(until, deadlines_.begin()->first);
@@ -131,6 +184,7 @@ void Worker::Run() {
   auto begin_turn = [this] {
     thread_pause.Enter(index_);
     RefreshClock();
+    turn_began_ = __rdtsc();
   };
   thread_pause.Enter(index_);
   while (!server.stopping()) {
@@ -140,6 +194,8 @@ void Worker::Run() {
     loop_.RunOnce(wait, begin_turn);
     ServeReads();
     ReadRests();
+    ServeDeferred();
+    FlushRests();
     loop_.RunMail();
     RunDeadlines();
     KeepClientsInBounds(*this);

@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -21,7 +22,8 @@ namespace brim {
 
 struct CommandFigures {
   uint64_t calls = 0;
-  uint64_t ticks = 0;  // CPU time-stamp ticks
+  uint64_t ticks = 0;         // CPU time-stamp ticks
+  uint64_t recent_ticks = 0;  // of one call, a moving mean
   uint64_t rejected = 0;
   uint64_t failed = 0;
 };
@@ -88,6 +90,15 @@ class Worker {
   // The connection is served at the end of the turn, or as soon as the room gets short; its key is prefetched
   // meanwhile.
   void ServeLater(Connection* connection, std::string_view data);
+  // Turns are kept short, so that a light request does not wait behind heavy ones: when one has become long, a
+  // connection whose command is known to take its time is put off (its input kept), and replies are sent in small
+  // pieces.
+  bool TurnIsLong() const;
+  bool LooksHeavy(const Peeked& peeked) const;
+  uint64_t long_command_ticks() const { return long_command_ticks_; }
+  void Defer(Connection* connection);
+  // What is left of its replies is sent in a later turn, though its socket would take more now.
+  void FlushAgain(Connection* connection);
   // Its socket may hold more than was read: it is read again in the next turn, which does not wait.
   void ReadAgain(Connection* connection);
   // What is known of the first command of the data being served; null: nothing.
@@ -111,6 +122,8 @@ class Worker {
   void CloseMarked();
   void ServeReads();
   void ReadRests();
+  void ServeDeferred();
+  void FlushRests();
   void RunDeadlines();
   int WaitMs() const;
   void ExpireSome();
@@ -129,6 +142,11 @@ class Worker {
   std::vector<Read> reads_;
   std::vector<uint64_t> read_again_;
   std::vector<uint64_t> reading_again_;
+  std::deque<uint64_t> deferred_;
+  std::deque<uint64_t> flush_again_;
+  uint64_t turn_began_ = 0;
+  uint64_t long_turn_ticks_;
+  uint64_t long_command_ticks_;
   static constexpr size_t kReadBytes = 64 << 10;
   static constexpr size_t kReadRoomMin = 16 << 10;
   static constexpr size_t kReadsMax = 64;

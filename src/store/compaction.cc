@@ -119,7 +119,8 @@ bool BeginSharedParts(size_t tolerated) {
   std::lock_guard guard(shared.lock);
   size_t gaps = shared.pools.gap_bytes(BlockKind::kPart);
   size_t used = shared.pools.used_bytes(BlockKind::kPart);
-  if (gaps <= tolerated || gaps <= GrownGaps(used, shared_parts.gaps_left.load(std::memory_order_relaxed))) return false;
+  if (gaps <= tolerated || gaps <= GrownGaps(used, shared_parts.gaps_left.load(std::memory_order_relaxed)))
+    return false;
   if (shared.pools.BeginEvacuation(BlockKind::kPart, SIZE_MAX) == 0) return false;
   shared_parts.shards_left.store(shards.count(), std::memory_order_relaxed);
   shared_parts.round.fetch_add(1, std::memory_order_release);

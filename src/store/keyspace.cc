@@ -152,9 +152,8 @@ void Keyspace::NoteExpiry(uint64_t hash, const Entry* entry, bool had, bool has,
 
 KeyRef Keyspace::Insert(std::string_view key, uint64_t hash, Type type, Encoding encoding, size_t bytes,
                         int64_t expiry_ms) {
-  auto* entry =
-      static_cast<Entry*>(heap_->Allocate(Entry::BytesFor(key.size(), expiry_ms >= 0, bytes), MemoryCategory::kData,
-                                           BlockKind::kEntry));
+  auto* entry = static_cast<Entry*>(
+      heap_->Allocate(Entry::BytesFor(key.size(), expiry_ms >= 0, bytes), MemoryCategory::kData, BlockKind::kEntry));
   entry->Init(type, encoding, key, expiry_ms, false);
   if (encoding == Encoding::kInt) entry->SetIntWidth(bytes);
   Table::Slot slot = table_.Insert(hash, entry);

@@ -365,7 +365,8 @@ void CopyZset(const Value& src, Value& dst) {
 }
 
 bool ZsetTidy(Heap& heap, Zset* zset, uint64_t* cursor) {
-  constexpr uint64_t kTreePhase = uint64_t{1} << 63;  // the table first, then the tree: the rest of the cursor is a rank
+  constexpr uint64_t kTreePhase = uint64_t{1}
+                                  << 63;  // the table first, then the tree: the rest of the cursor is a rank
   constexpr int kSegments = 8;
   for (int i = 0; i < kSegments && !(*cursor & kTreePhase); i++) {
     *cursor = zset->table.Tidy(*cursor, [&](Table::Slot slot) {
