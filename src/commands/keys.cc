@@ -162,8 +162,9 @@ void Copy(Context& context) {
       context.reply().Integer(0);
       return;
     }
-    context.Delete(target, lazyfree.server_del);
   }
+  if (source.external()) RequireRoom(ExternalBytes(source, 0));
+  if (target) context.Delete(target, lazyfree.server_del);
   if (source.external()) {
     target = context.CreateIn(target_db, to, source.type(), Encoding::kInt, sizeof(int64_t), source.expiry_ms());
     CopyValue(source, target);

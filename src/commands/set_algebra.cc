@@ -119,9 +119,11 @@ void Sinterstore(Context& context) {
   Sets sets;
   if (!ReadSets(context, context.argv().subspan(2), &sets)) return;
   Result result(context.arg(1));
+  RoomWatch room;
   if (!AnyAbsent(sets)) {
     Intersect(sets, [&](const SetMember& member) {
       SetAdd(result, member);
+      room.Added();
       return true;
     });
   }
@@ -151,10 +153,12 @@ void Sintercard(Context& context) {
 }
 
 void BuildUnion(const Sets& sets, Result& result) {
+  RoomWatch room;
   for (const KeyRef& set : sets) {
     if (!set) continue;
     SetForEach(set, [&](const SetMember& member) {
       SetAdd(result, member);
+      room.Added();
       return true;
     });
   }
@@ -244,9 +248,13 @@ void Sdiffstore(Context& context) {
   Sets sets;
   if (!ReadSets(context, context.argv().subspan(2), &sets)) return;
   Result result(context.arg(1));
+  RoomWatch room;
   if (!DiffIsEmpty(sets)) {
     if (AskingIsCheaper(sets)) {
-      DiffByAsking(sets, [&](const SetMember& member) { SetAdd(result, member); });
+      DiffByAsking(sets, [&](const SetMember& member) {
+        SetAdd(result, member);
+        room.Added();
+      });
     } else {
       DiffByRemoving(sets, result);
     }

@@ -144,9 +144,11 @@ void SortBySize(Query& query) {
 }
 
 void Unite(const Query& query, ZsetResult& result) {
+  RoomWatch room;
   for (const Source& source : query.sources) {
     source.ForEach([&](std::string_view member, double score) {
       ZsetCombine(result, member, Weighted(source, score), query.combine);
+      room.Added();
       return true;
     });
   }
@@ -172,12 +174,14 @@ void Intersect(const Query& query, Fn&& fn) {
 void Subtract(Query& query, ZsetResult& result) {
   std::stable_sort(query.sources.begin() + 1, query.sources.end(),
                    [](const Source& a, const Source& b) { return a.length() > b.length(); });
+  RoomWatch room;
   query.sources[0].ForEach([&](std::string_view member, double score) {
     for (size_t i = 1; i < query.sources.size(); i++) {
       double ignored;
       if (query.sources[i].Find(member, &ignored)) return true;
     }
     ZsetSet(result, member, score);
+    room.Added();
     return true;
   });
 }
@@ -194,8 +198,10 @@ void Build(Query& query, ZsetResult& result) {
     Unite(query, result);
     return;
   }
+  RoomWatch room;
   Intersect(query, [&](std::string_view member, double score) {
     ZsetSet(result, member, score);
+    room.Added();
     return true;
   });
 }

@@ -90,6 +90,7 @@ void Setrange(Context& context) {
   }
   uint64_t end = static_cast<uint64_t>(offset) + text.size();
   if (StringTooLong(context, end)) return;
+  if (end > before) RequireRoom(end - before);
   if (!ref) {
     StringForm form = PlanRawString(0);
     ref = context.Create(key, Type::kString, form.encoding, form.bytes);

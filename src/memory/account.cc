@@ -93,18 +93,66 @@ const char* CategoryName(MemoryCategory category) {
   return kNames[static_cast<size_t>(category)];
 }
 
+namespace {
+
+constexpr size_t kReserveBytes = 1 << 20;
+constexpr size_t kReservePart = 256 << 10;  // larger requests are refused, not served from the reserve
+constexpr size_t kBigBytes = 64 << 10;
+std::atomic<void*> reserve{nullptr};
+std::atomic<bool> memory_is_short{false};
+
+// The system has refused: gives the reserve up for a small request.
+void* FromReserve(size_t bytes) {
+  NoteShortage();
+  if (bytes > kReservePart) return nullptr;
+  void* held = reserve.exchange(nullptr, std::memory_order_acq_rel);
+  free(held);
+  return held == nullptr ? nullptr : malloc(bytes);
+}
+
+}  // namespace
+
+bool KeepReserve() {
+  if (reserve.load(std::memory_order_acquire) == nullptr) {
+    void* fresh = malloc(kReserveBytes);
+    void* nothing = nullptr;
+    if (fresh != nullptr && !reserve.compare_exchange_strong(nothing, fresh)) free(fresh);
+    if (fresh == nullptr) return false;
+  }
+  memory_is_short.store(false, std::memory_order_relaxed);
+  return true;
+}
+
+void NoteShortage() { memory_is_short.store(true, std::memory_order_relaxed); }
+bool MemoryIsShort() { return memory_is_short.load(std::memory_order_relaxed); }
+
+void RequireRoom(size_t bytes) {
+  if (bytes < kBigBytes) return;
+  if (UsedMemoryFast() + static_cast<int64_t>(bytes) > used_ceiling.load(std::memory_order_relaxed)) {
+    throw MemoryRefused(bytes);
+  }
+}
+
+RoomWatch::RoomWatch() : before_(UsedMemoryFast()) {}
+
+void RoomWatch::Look() const {
+  int64_t used = UsedMemoryFast();
+  if (used <= used_ceiling.load(std::memory_order_relaxed)) return;
+  // Twice what it took so far: how much it takes in the end is not known.
+  throw MemoryRefused(static_cast<size_t>(used > before_ ? 2 * (used - before_) : 1));
+}
+
 void* TryAllocateBytes(size_t bytes, MemoryCategory category) {
   void* memory = malloc(bytes);
+  if (memory == nullptr) [[unlikely]]
+    memory = FromReserve(bytes);
   if (memory != nullptr) Charge(category, static_cast<int64_t>(GrantedBytes(memory)));
   return memory;
 }
 
 void* AllocateBytes(size_t bytes, MemoryCategory category) {
   void* memory = TryAllocateBytes(bytes, category);
-  if (memory == nullptr) {
-    fprintf(stderr, "Out of memory allocating %zu bytes\n", bytes);
-    abort();
-  }
+  if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <string>
 
 namespace brim {
@@ -30,8 +31,34 @@ enum class MemoryCategory : uint8_t {
 inline constexpr size_t kMemoryCategories = static_cast<size_t>(MemoryCategory::kCount);
 const char* CategoryName(MemoryCategory category);
 
-// General allocation, charged by the size the allocator grants. AllocateBytes aborts when memory is refused,
-// TryAllocateBytes returns null. Any thread.
+// A command is refused because what it would take does not fit under the limit; `bytes` more would have to be free.
+class MemoryRefused : public std::bad_alloc {
+ public:
+  explicit MemoryRefused(size_t wanted) : bytes(wanted) {}
+  size_t bytes;
+};
+// Used memory that no single command may pass; set with the limits.
+inline std::atomic<int64_t> used_ceiling{INT64_MAX};
+// Before a big allocation, while nothing is changed yet: throws MemoryRefused when it would pass the ceiling. What is
+// small is left to the ladder.
+void RequireRoom(size_t bytes);
+// For a command that builds a structure element by element: looks now and then whether it still fits, and throws
+// MemoryRefused when not. What is built so far has to free itself.
+class RoomWatch {
+ public:
+  RoomWatch();
+  void Added() {
+    if (++elements_ % 256 == 0) Look();
+  }
+
+ private:
+  void Look() const;
+  int64_t before_;
+  size_t elements_ = 0;
+};
+
+// General allocation, charged by the size the allocator grants. AllocateBytes throws std::bad_alloc when memory is
+// refused, TryAllocateBytes returns null. Any thread.
 void* AllocateBytes(size_t bytes, MemoryCategory category);
 void* TryAllocateBytes(size_t bytes, MemoryCategory category);
 void FreeBytes(void* memory, MemoryCategory category);
@@ -62,6 +89,14 @@ inline void Charge(MemoryCategory category, int64_t bytes) {
     own.owed.store(owed, std::memory_order_relaxed);
   }
 }
+
+// A reserve that small allocations are served from when the system refuses memory, so that a change that has begun can
+// be ended. KeepReserve fills it up if the system lets it; true when it is whole, false: memory is short. Any thread.
+bool KeepReserve();
+// Used for pages by page_range: the reserve is touched.
+void NoteShortage();
+// Whether the system has refused memory since the reserve was last whole.
+bool MemoryIsShort();
 
 // The sum as this thread sees it: exact but for the other threads' leases. A few instructions.
 inline int64_t UsedMemoryFast() {

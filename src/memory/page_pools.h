@@ -5,6 +5,7 @@
 // Evacuation: a pool whose free blocks would fill whole pages has pages too many. Its emptiest ones are taken off the
 // lists that blocks are handed out from; who owns their blocks moves them (allocates anew, frees), and a page that
 // became empty goes back to the system.
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -15,6 +16,9 @@ namespace brim {
 
 // Blocks that are found by the key they begin with are kept apart from those that only their structure knows.
 enum class BlockKind : uint8_t { kPart, kEntry };
+
+// For tests: every page but the one in use is evacuated, whether that gains anything or not.
+inline std::atomic<bool> compaction_stress{false};
 
 class PagePools {
  public:

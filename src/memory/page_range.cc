@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "memory/account.h"
 #include "memory/poison.h"
 
 namespace brim {
@@ -17,6 +18,7 @@ namespace {
 constexpr size_t kLargestRange = size_t{1} << 40;
 constexpr size_t kSmallestRange = size_t{1} << 28;
 constexpr size_t kOpenStep = 4 << 20;  // made readable and writable at once
+constexpr size_t kReserve = 2 << 20;   // open beyond what is in use, for when the system refuses more
 
 std::mutex mutex;
 size_t next_unit = 0;          // never used from here on
@@ -61,10 +63,14 @@ HeapPage* PageRange::Take(int size) {
   uint8_t units = kSizes[size];
   size_t end = (next_unit + units) * kUnit;
   if (end > bytes_) return nullptr;
-  if (end > open_bytes) {
-    size_t step = std::min(std::max(end - open_bytes, kOpenStep), bytes_ - open_bytes);
-    if (mprotect(reinterpret_cast<void*>(begin_ + open_bytes), step, PROT_READ | PROT_WRITE) != 0) return nullptr;
-    open_bytes += step;
+  if (end + kReserve > open_bytes && open_bytes < bytes_) {
+    size_t step = std::min(std::max(end + kReserve - open_bytes, kOpenStep), bytes_ - open_bytes);
+    if (mprotect(reinterpret_cast<void*>(begin_ + open_bytes), step, PROT_READ | PROT_WRITE) == 0) {
+      open_bytes += step;
+    } else {
+      NoteShortage();
+      if (end > open_bytes) return nullptr;
+    }
   }
   HeapPage* page = &pages_[next_unit];
   next_unit += units;

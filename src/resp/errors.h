@@ -9,6 +9,8 @@ inline constexpr std::string_view kNotAnInteger = "ERR value is not an integer o
 inline constexpr std::string_view kNotAFloat = "ERR value is not a valid float";
 inline constexpr std::string_view kSyntax = "ERR syntax error";
 inline constexpr std::string_view kNoAuth = "NOAUTH Authentication required.";
+// The system itself refused memory in the middle of a command.
+inline constexpr std::string_view kNoMemory = "OOM the system has no memory left for this command";
 inline constexpr std::string_view kOom = "OOM command not allowed when used memory > 'maxmemory'.";
 inline constexpr std::string_view kNoSuchKey = "ERR no such key";
 inline constexpr std::string_view kOutOfRange = "ERR value is out of range";

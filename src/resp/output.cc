@@ -83,6 +83,24 @@ void OutputBuffer::FillLater(std::string_view bytes) {
   size_ -= gap;
 }
 
+void OutputBuffer::RollBack(const Mark& mark) {
+  later_.resize(mark.later);
+  if (mark.piece == nullptr) {
+    Clear();
+    return;
+  }
+  Piece* last = head_;
+  while (last != mark.piece) last = last->next;
+  while (last->next != nullptr) {
+    Piece* piece = last->next;
+    last->next = piece->next;
+    Drop(piece);
+  }
+  tail_ = last;
+  last->end = mark.end;
+  size_ = mark.size;
+}
+
 int OutputBuffer::Gather(iovec* pieces, int max, size_t bytes) const {
   int count = 0;
   for (Piece* piece = head_; piece != nullptr && count < max && bytes > 0; piece = piece->next) {

@@ -59,6 +59,17 @@ class OutputBuffer {
   void BeginLater();
   void FillLater(std::string_view bytes);
 
+  // Where the buffer ends now; RollBack forgets what was appended since, unfilled room too. Nothing may have been
+  // consumed or spliced in between.
+  struct Mark {
+    const void* piece;
+    size_t end;
+    size_t size;
+    size_t later;
+  };
+  Mark End() const { return {tail_, tail_ != nullptr ? tail_->end : 0, size_, later_.size()}; }
+  void RollBack(const Mark& mark);
+
   // The first pieces for writev, `bytes` at most. Returns how many, at most `max`.
   int Gather(iovec* pieces, int max, size_t bytes = SIZE_MAX) const;
   // Forgets bytes that were sent. An emptied buffer keeps one chunk for the next replies.

@@ -20,6 +20,7 @@ namespace brim {
 namespace {
 
 constexpr int64_t kBackgroundUs = 2000;
+constexpr int64_t kMakeRoomUs = 1'000'000;
 constexpr int64_t kResampleUs = 250;
 constexpr int64_t kEvictAtOnce = 64 << 10;  // bytes of keys that go before resident memory is looked at again
 constexpr size_t kFreeBlocks = 256;
@@ -27,10 +28,13 @@ constexpr size_t kFreeBlocks = 256;
 // The ladder's view of this process, for one climb by one worker.
 class Process final : public PressureSource {
  public:
-  Process(Worker& worker, int64_t budget_us)
-      : worker_(worker), sampled_us_(MonotonicUs()), deadline_us_(sampled_us_ + budget_us) {}
+  Process(Worker& worker, int64_t budget_us, size_t room = 0)
+      : worker_(worker),
+        sampled_us_(MonotonicUs()),
+        deadline_us_(sampled_us_ + budget_us),
+        room_(static_cast<int64_t>(room)) {}
 
-  int64_t UsedOver() override { return MemoryGuard::UsedOver(); }
+  int64_t UsedOver() override { return MemoryGuard::UsedOver() + room_; }
 
   int64_t ResidentOver() override {
     if (MemoryGuard::ResidentOver() <= 0) return MemoryGuard::ResidentOver();
@@ -106,6 +110,7 @@ class Process final : public PressureSource {
   Worker& worker_;
   int64_t sampled_us_;
   int64_t deadline_us_;
+  int64_t room_;  // that is to be free below the limit
   bool stale_ = false;
 };
 
@@ -139,6 +144,15 @@ bool Admission::Admit(Connection& connection, const Command& command) {
   }
   if (refuse) CountRung(Rung::kRefuse, 0);
   return !refuse;
+}
+
+bool Admission::MakeRoom(Worker& worker, size_t bytes) {
+  if (MemoryGuard::used_limit() == 0) return true;
+  if (static_cast<int64_t>(bytes) > MemoryGuard::used_limit()) return false;
+  Process process(worker, kMakeRoomUs, bytes);
+  bool fits = ClimbLadder(process) == Relief::kFits;
+  if (!fits) CountRung(Rung::kRefuse, 0);
+  return fits;
 }
 
 bool Admission::RelieveInBackground(Worker& worker) {

@@ -18,6 +18,9 @@ class Admission {
   // MemoryGuard::NeedsRelief(): makes room as the policy allows; false when the command is to be refused with the OOM
   // error.
   static bool Admit(Connection& connection, const Command& command);
+  // Before a big allocation: frees until that many bytes more fit under the limit. False when they cannot. No shard may
+  // be locked. Takes as long as evicting them takes.
+  static bool MakeRoom(Worker& worker, size_t bytes);
   // From the cron: goes on freeing after the limit was lowered. True when it fits or nothing can be done.
   static bool RelieveInBackground(Worker& worker);
 

@@ -77,7 +77,12 @@ bool Blocking::TryServe(Worker& worker, Waiter& waiter, std::string_view key, ui
   context.waking_key_ = key;
   context.waking_keys_ = waiter.key_views;
   context.waking_waiter_ = &waiter;
-  waiter.command->handler(context);
+  try {
+    waiter.command->handler(context);
+  } catch (const std::bad_alloc&) {
+    buffer.Clear();
+    reply.Error(errors::kNoMemory);
+  }
   if (context.blocked_) {
     waiter.claimed.store(false, std::memory_order_release);
     return false;

@@ -17,6 +17,7 @@ namespace brim {
 namespace {
 
 constexpr int64_t kSliceUs = 200;
+constexpr int64_t kLookUs = 100'000;
 constexpr size_t kIdlePart = 64;          // gaps that are left alone when nothing presses: this part of what is used,
 constexpr size_t kIdleBytes = 256 << 10;  // and this much
 constexpr int kPressingPercent = 50;      // of a worker's time
@@ -59,17 +60,29 @@ bool SliceShared(int64_t deadline, bool pressing, size_t* freed) {
   return done;
 }
 
+// How far the heaps' pages exceed what they hold, in percent of that; looked at some times a second.
+int FragmentationPercent(size_t* gaps) {
+  size_t used;
+  {
+    Heap::Shared& shared = Heap::shared();
+    std::lock_guard guard(shared.lock);
+    used = shared.pools.used_bytes();
+    *gaps = GapsOf(shared.pools);
+  }
+  for (int i = 0; i < shards.count(); i++) {
+    std::lock_guard guard(shards[i].lock());
+    used += shards[i].heap().own().used_bytes();
+    *gaps += GapsOf(shards[i].heap().own());
+  }
+  return used == 0 ? 0 : static_cast<int>(*gaps * 100 / used);
+}
+
 // How much of the time active defragmentation takes now, as redis-server works it out: between its two cycles as the
 // fragmentation lies between its two thresholds. 0: none.
 int ActivePercent() {
   if (!active) return 0;
-  size_t used = Heap::shared().pools.used_bytes();
-  size_t gaps = GapsOf(Heap::shared().pools);
-  for (int i = 0; i < shards.count(); i++) {
-    used += shards[i].heap().own().used_bytes();
-    gaps += GapsOf(shards[i].heap().own());
-  }
-  int percent = used == 0 ? 0 : static_cast<int>(gaps * 100 / used);
+  size_t gaps = 0;
+  int percent = FragmentationPercent(&gaps);
   if (gaps < ignore_bytes || percent < threshold_lower) return 0;
   if (threshold_upper <= threshold_lower) return cycle_max;
   int share = cycle_min + (cycle_max - cycle_min) * (percent - threshold_lower) / (threshold_upper - threshold_lower);
@@ -108,8 +121,14 @@ bool Compactor::Slice(int first, int step, int64_t slice_us, bool pressing, size
 bool Compactor::Turn(Worker& worker, bool busy) {
   int64_t start = MonotonicUs();
   if (start < worker.next_compaction_us) return worker.compacting;
-  bool pressing = MemoryGuard::ResidentOverSoft() > 0;
-  int percent = pressing ? kPressingPercent : busy ? ActivePercent() : std::max(ActivePercent(), kIdlePercent);
+  if (start >= worker.next_defrag_look_us) {
+    worker.next_defrag_look_us = start + kLookUs;
+    worker.defrag_percent = ActivePercent();
+  }
+  bool pressing = MemoryGuard::ResidentOverSoft() > 0 || compaction_stress.load(std::memory_order_relaxed);
+  int percent = pressing ? kPressingPercent
+                : busy   ? worker.defrag_percent
+                         : std::max(worker.defrag_percent, kIdlePercent);
   worker.compacting = false;
   if (pressing) {
     if (size_t given = GiveBackFreePages(); given > 0) CountRung(Rung::kGiveBack, given);

@@ -95,6 +95,14 @@ void Connection::CloseSoon() {
   worker->CloseLater(this);
 }
 
+void Connection::NoMemory() {
+  LogWarning("Closing client: the system has no memory for its buffers: " + DescribeConnection(*this));
+  NoteShortage();
+  worker->scratch.Clear();
+  worker->serving = nullptr;
+  CloseSoon();
+}
+
 void Connection::OnEvents(uint32_t events) {
   if (close_soon) return;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) peer_ended_ = true;
@@ -103,6 +111,14 @@ void Connection::OnEvents(uint32_t events) {
 }
 
 void Connection::ReadSome() {
+  try {
+    ReadOnce();
+  } catch (const std::bad_alloc&) {
+    NoMemory();
+  }
+}
+
+void Connection::ReadOnce() {
   bool own = !input_.empty();
   char* into = worker->ReadSpace();
   size_t room = worker->read_room();
@@ -163,9 +179,13 @@ void Connection::Serve(std::string_view data) {
     return;
   }
   worker->serving = this;
-  size_t done = Process(data);
-  if (!close_soon && done < data.size()) SaveRest(data.substr(done));
-  Flush();
+  try {
+    size_t done = Process(data);
+    if (!close_soon && done < data.size()) SaveRest(data.substr(done));
+    Flush();
+  } catch (const std::bad_alloc&) {
+    NoMemory();
+  }
   worker->serving = nullptr;
 }
 
@@ -173,9 +193,13 @@ void Connection::ResumeInput() {
   if (close_soon || input_.empty() || parked()) return;
   Connection* outer = worker->serving;  // UNPAUSE resumes others
   worker->serving = this;
-  size_t done = Process(input_.text());
-  if (!close_soon) input_.Consume(done);
-  Flush();
+  try {
+    size_t done = Process(input_.text());
+    if (!close_soon) input_.Consume(done);
+    Flush();
+  } catch (const std::bad_alloc&) {
+    NoMemory();
+  }
   worker->serving = outer;
 }
 

@@ -114,6 +114,9 @@ class Connection final : public EventHandler {
   std::string local_address;
 
  private:
+  void ReadOnce();
+  // The system refused memory for this connection's buffers.
+  void NoMemory();
   // Executes the complete commands of `data`; returns how many bytes are done with.
   size_t Process(std::string_view data);
   void SaveRest(std::string_view rest);

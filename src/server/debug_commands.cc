@@ -8,6 +8,7 @@
 
 #include "base/glob.h"
 #include "commands/arguments.h"
+#include "memory/page_pools.h"
 #include "server/debug_digest.h"
 #include "server/log.h"
 #include "server/purge.h"
@@ -266,6 +267,11 @@ void Log(Context& context) {
   context.reply().Ok();
 }
 
+void Compaction(Context& context) {
+  compaction_stress.store(ArgIs(context, 2, "STRESS"), std::memory_order_relaxed);
+  context.reply().Ok();
+}
+
 void ForceFree(Context& context) {
   PurgeEverything();
   context.reply().Ok();
@@ -296,6 +302,7 @@ constexpr Subcommand kSubcommands[] = {
     {"QUICKLIST-PACKED-THRESHOLD", 3, 3, PackedThreshold, "<size>", "Accepted: every list element lies in a listpack."},
     {"QUICKLIST-FORCE-FREE", 2, 2, ForceFree, "", "Gives free memory back to the system, like MEMORY PURGE."},
     {"REPLYBUFFER", 4, 4, Accept, "PEAK-RESET-TIME|RESIZING <value>", "Accepted: reply buffers are of no fixed size."},
+    {"COMPACTION", 3, 3, Compaction, "AUTO|STRESS", "STRESS: blocks are moved all the time, needed or not."},
     {"PAUSE-CRON", 3, 3, PauseCron, "<0|1>", "Stops background work."},
     {"DICT-RESIZING", 3, 3, Accept, "<0|1>", "Accepted: tables grow a bucket at a time."},
     {"CHANGE-REPL-ID", 2, 2, Accept, "", "Accepted: there is no replication yet."},

@@ -21,6 +21,7 @@ namespace brim {
 namespace {
 
 constexpr size_t kPeekArgs = 2;
+constexpr size_t kBigBytes = 64 << 10;  // of arguments: room is made before they are stored
 
 uint64_t AllShards() { return shards.count() == 64 ? ~uint64_t{0} : (uint64_t{1} << shards.count()) - 1; }
 
@@ -242,10 +243,21 @@ uint64_t Dispatcher::ShardMask(Worker& worker, const Command& command, std::span
   return known && mask != 0 ? mask : AllShards();
 }
 
-void Dispatcher::CallHandler(ServerContext& context, const Command& command) {
+size_t Dispatcher::CallHandler(ServerContext& context, const Command& command) {
   Worker& worker = *context.worker_;
   uint64_t errors_before = context.reply().errors();
-  command.handler(context);
+  OutputBuffer::Mark mark = context.reply().output().End();
+  size_t refused = 0;
+  try {
+    command.handler(context);
+  } catch (const MemoryRefused& refusal) {
+    context.reply().output().RollBack(mark);
+    refused = refusal.bytes;
+  } catch (const std::bad_alloc&) {
+    context.reply().output().RollBack(mark);
+    context.reply().Error(errors::kNoMemory);
+    NoteShortage();
+  }
   // What passed since the last command of the batch ended, one reading of the counter a command.
   uint64_t now = __rdtsc();
   CommandFigures& figures = worker.figures.commands_by_id[static_cast<size_t>(command.id)];
@@ -258,6 +270,7 @@ void Dispatcher::CallHandler(ServerContext& context, const Command& command) {
     figures.failed++;
     server.CountError(worker, context.reply());
   }
+  return refused;
 }
 
 void Dispatcher::RunQueued(ServerContext& context, const Command& command, std::span<const std::string_view> argv) {
@@ -267,12 +280,15 @@ void Dispatcher::RunQueued(ServerContext& context, const Command& command, std::
   context.command_ = &command;
   context.spec_ = command.spec;
   context.hashed_ = {};
-  CallHandler(context, command);
+  if (CallHandler(context, command) != 0) {
+    context.reply().Error(errors::kOom);
+    server.CountError(*context.worker_, context.reply());
+  }
   context.argv_ = outer_argv;
   context.command_ = outer_command;
 }
 
-void Dispatcher::RunLocked(Worker& worker, const Command& command, uint64_t mask) {
+size_t Dispatcher::RunLocked(Worker& worker, const Command& command, uint64_t mask) {
   LockShards(mask);
   if (shard_locking && (command.flags & kWrite || Transactions::IsExec(command))) {
     // Somebody waits here with a BLMOVE whose target lies in a shard that is not locked: take them all.
@@ -285,12 +301,29 @@ void Dispatcher::RunLocked(Worker& worker, const Command& command, uint64_t mask
     }
   }
   worker.context.locked_ = shard_locking ? mask : ~uint64_t{0};
-  CallHandler(worker.context, command);
+  size_t refused = CallHandler(worker.context, command);
   Blocking::ServeReady(worker, mask);
   UnlockShards(mask);
+  return refused;
 }
 
 void Dispatcher::Execute(Connection& connection, const Plan& plan, std::span<const std::string_view> argv) {
+  constexpr int kAttempts = 8;
+  size_t wanted = 0;
+  if (plan.command->flags & kDenyOom) {
+    // What a command brings along it is going to store: known before anything is changed.
+    for (std::string_view arg : argv) wanted += arg.size();
+    if (wanted < kBigBytes) wanted = 0;
+  }
+  for (int attempt = 0; attempt < kAttempts; attempt++) {
+    if (wanted != 0 && !Admission::MakeRoom(*connection.worker, wanted)) break;
+    wanted = RunUnlocked(connection, plan, argv);
+    if (wanted == 0) return;
+  }
+  Reject(connection, plan.command, errors::kOom);
+}
+
+size_t Dispatcher::RunUnlocked(Connection& connection, const Plan& plan, std::span<const std::string_view> argv) {
   Worker& worker = *connection.worker;
   const Command& command = *plan.command;
   ServerContext& context = worker.context;
@@ -301,26 +334,24 @@ void Dispatcher::Execute(Connection& connection, const Plan& plan, std::span<con
   if (plan.hashed) {
     context.hashed_ = argv[static_cast<size_t>(command.first_key)];
     context.hash_ = plan.hash;
-    RunLocked(worker, command, uint64_t{1} << shards.IndexOf(plan.hash));
-    return;
+    return RunLocked(worker, command, uint64_t{1} << shards.IndexOf(plan.hash));
   }
   bool exec = Transactions::IsExec(command);
   if ((command.flags & kExclusive) || (exec && Transactions::NeedsPause(connection))) {
     thread_pause.Begin(worker.index());
     context.locked_ = ~uint64_t{0};
     // While this thread waited for the pause another may have closed the connection.
-    if (!connection.close_soon) CallHandler(context, command);
+    size_t refused = connection.close_soon ? 0 : CallHandler(context, command);
     Blocking::ServeReady(worker, AllShards());
     thread_pause.End();
-    return;
+    return refused;
   }
   uint64_t mask = exec ? Transactions::Mask(connection) : ShardMask(worker, command, argv);
   if (mask == 0) {
     context.locked_ = 0;
-    CallHandler(context, command);
-  } else {
-    RunLocked(worker, command, mask);
+    return CallHandler(context, command);
   }
+  return RunLocked(worker, command, mask);
 }
 
 void Dispatcher::ProtocolError(Connection& connection, std::string_view text) {

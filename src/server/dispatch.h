@@ -53,8 +53,10 @@ class Dispatcher {
   static bool HeldBack(Connection& connection, const Command& command);
   static void Reject(Connection& connection, const Command* command, std::string_view error);
   static void Execute(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
-  static void CallHandler(ServerContext& context, const Command& command);
-  static void RunLocked(Worker& worker, const Command& command, uint64_t mask);
+  // Both return 0, or how many bytes would have to be free for the command, which has left no trace then.
+  static size_t CallHandler(ServerContext& context, const Command& command);
+  static size_t RunLocked(Worker& worker, const Command& command, uint64_t mask);
+  static size_t RunUnlocked(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
 };
 
 }  // namespace brim

@@ -14,7 +14,8 @@ constexpr int64_t kMegabyte = 1 << 20;
 constexpr int64_t kSampleUs = 50'000;
 constexpr int64_t kSampleNearUs = 1'000;  // when the limit is near
 constexpr int64_t kContainerUs = 1'000'000;
-constexpr int64_t kClientsLeast = 64 * kMegabyte;
+constexpr int64_t kClientsLeast = 64 * kMegabyte;  // of maxmemory-clients, when it is a percentage
+constexpr int64_t kClientsFloor = 4 * kMegabyte;   // nobody is closed for less
 
 std::atomic<int64_t> cgroup_over{INT64_MIN};
 int guard_percent = 0;
@@ -44,7 +45,9 @@ int64_t ClientMemory() {
 void MemoryGuard::ReadContainer() {
   ContainerMemory memory = Container().Read();
   auto limit = static_cast<int64_t>(memory.limit_bytes);
-  if (configured_maxmemory < 0) maxmemory_ = Percent(limit, -configured_maxmemory);
+  if (configured_maxmemory < 0) {
+    maxmemory_.store(Percent(limit, -configured_maxmemory), std::memory_order_relaxed);
+  }
   int64_t guard = guard_percent > 0 ? Percent(limit, guard_percent) : 0;
   guard_.store(guard, std::memory_order_relaxed);
   bool group_known = memory.limited && guard > 0 && memory.cgroup_used_bytes > 0;
@@ -54,72 +57,87 @@ void MemoryGuard::ReadContainer() {
 
 void MemoryGuard::SetLimits() {
   int64_t guard = container_limit();
-  used_limit_ = maxmemory_ == 0 ? guard : guard == 0 ? maxmemory_ : std::min(maxmemory_, guard);
+  int64_t limit = maxmemory() == 0 ? guard : guard == 0 ? maxmemory() : std::min(maxmemory(), guard);
   int64_t clients = configured_clients;
-  if (clients < 0) clients = used_limit_ == 0 ? 0 : std::max(Percent(used_limit_, -clients), kClientsLeast);
-  client_limit_ = clients;
-  client_allowance_ = used_limit_ / 40;
-  if (client_limit_ > 0) client_allowance_ = std::min(client_allowance_, client_limit_);
-  admit_limit_.store(used_limit_ == 0 ? INT64_MAX : used_limit_, std::memory_order_relaxed);
+  if (clients < 0) clients = limit == 0 ? 0 : std::max(Percent(limit, -clients), kClientsLeast);
+  int64_t allowance = clients > 0 ? std::min(limit / 40, clients) : limit / 40;
+  used_limit_.store(limit, std::memory_order_relaxed);
+  client_limit_.store(clients, std::memory_order_relaxed);
+  client_allowance_.store(allowance, std::memory_order_relaxed);
+  admit_limit_.store(limit == 0 ? INT64_MAX : limit, std::memory_order_relaxed);
+  used_ceiling.store(limit == 0 ? INT64_MAX : limit + Slack(limit), std::memory_order_relaxed);
 }
 
 void MemoryGuard::Configure(const Config& config) {
-  maxmemory_ = configured_maxmemory = config.maxmemory;
+  configured_maxmemory = config.maxmemory;
+  maxmemory_.store(config.maxmemory, std::memory_order_relaxed);
   configured_clients = config.maxmemory_clients;
   watch_resident_ = config.maxmemory_resident;
   guard_percent = config.maxmemory_guard;
   ReadContainer();
   SetLimits();
-  next_sample_us_ = 0;
+  next_sample_us_.store(0, std::memory_order_relaxed);
 }
 
-void MemoryGuard::MarkFootprint() { footprint_ = static_cast<int64_t>(ResidentBytes()); }
+void MemoryGuard::MarkFootprint() {
+  KeepReserve();
+  footprint_ = static_cast<int64_t>(ResidentBytes());
+}
 
 int64_t MemoryGuard::ClientRoom() {
-  if (used_limit_ == 0) return client_limit_ > 0 ? client_limit_ : INT64_MAX;
-  if (client_limit_ == 0) return INT64_MAX;
+  if (used_limit() == 0) return client_limit() > 0 ? client_limit() : INT64_MAX;
+  if (client_limit() == 0) return INT64_MAX;
   int64_t clients = ClientMemory();
   // Half of what the keys leave: buffers that come and go leave free pages behind, which are resident for a while.
-  int64_t room = (used_limit_ - (UsedMemoryFast() - clients)) / 2;
+  int64_t room = (used_limit() - (UsedMemoryFast() - clients)) / 2;
   if (int64_t over = ResidentOver(); over > 0) room = std::min(room, clients - over);
-  return std::clamp(room, client_allowance_, client_limit_);
+  return std::min(std::max({room, client_allowance(), kClientsFloor}), client_limit());
 }
 
 int64_t MemoryGuard::UsedOver() {
-  if (used_limit_ == 0) return INT64_MIN;
-  int64_t over = UsedMemoryFast() - used_limit_;
-  return over <= 0 ? over : over - std::min(ClientMemory(), client_allowance_);
+  if (used_limit() == 0) return INT64_MIN / 2;
+  int64_t over = UsedMemoryFast() - used_limit();
+  return over <= 0 ? over : over - std::min(ClientMemory(), client_allowance());
+}
+
+void MemoryGuard::WatchNow(int64_t now_us) {
+  if (now_us >= next_container_us_) {
+    next_container_us_ = now_us + kContainerUs;
+    int64_t before = maxmemory();
+    int64_t guard_before = container_limit();
+    ReadContainer();
+    if (maxmemory() != before || container_limit() != guard_before) SetLimits();
+  }
+  Sample(now_us);
 }
 
 void MemoryGuard::Sample(int64_t now_us) {
-  if (now_us >= next_container_us_) {
-    next_container_us_ = now_us + kContainerUs;
-    int64_t before = maxmemory_;
-    int64_t guard_before = container_limit();
-    ReadContainer();
-    if (maxmemory_ != before || container_limit() != guard_before) SetLimits();
-  }
-  if (used_limit_ == 0) {
-    next_sample_us_ = now_us + kSampleUs;
+  bool is_short = MemoryIsShort() && !KeepReserve();
+  if (used_limit() == 0 && !is_short) {
+    next_sample_us_.store(now_us + kSampleUs, std::memory_order_relaxed);
+    over_.store(INT64_MIN, std::memory_order_relaxed);
+    over_soft_.store(INT64_MIN, std::memory_order_relaxed);
+    admit_limit_.store(INT64_MAX, std::memory_order_relaxed);
     return;
   }
   auto resident = static_cast<int64_t>(ResidentBytes());
   int64_t over = cgroup_over.load(std::memory_order_relaxed);
   int64_t soft = over;
-  if (maxmemory_ > 0 && watch_resident_) {
-    int64_t slack = Slack(maxmemory_);
-    over = std::max(over, resident - footprint_ - maxmemory_ - slack);
-    soft = std::max(soft, resident - footprint_ - maxmemory_ - slack / 2);
+  if (maxmemory() > 0 && watch_resident_) {
+    int64_t slack = Slack(maxmemory());
+    over = std::max(over, resident - footprint_ - maxmemory() - slack);
+    soft = std::max(soft, resident - footprint_ - maxmemory() - slack / 2);
   }
   if (int64_t guard = container_limit(); guard > 0) {
     over = std::max(over, resident - guard);
     soft = std::max(soft, resident - Percent(guard, 98));
   }
+  if (is_short) over = soft = std::max<int64_t>(over, kMegabyte);  // the system has no more, whatever the limits say
   over_.store(over, std::memory_order_relaxed);
   over_soft_.store(soft, std::memory_order_relaxed);
-  admit_limit_.store(over > 0 ? 0 : used_limit_, std::memory_order_relaxed);
-  bool near = soft > -(used_limit_ / 4) || UsedMemoryFast() > used_limit_ / 4 * 3;
-  next_sample_us_ = now_us + (near ? kSampleNearUs : kSampleUs);
+  admit_limit_.store(over > 0 ? 0 : used_limit() == 0 ? INT64_MAX : used_limit(), std::memory_order_relaxed);
+  bool near = soft > -(used_limit() / 4) || UsedMemoryFast() > used_limit() / 4 * 3;
+  next_sample_us_.store(now_us + (near ? kSampleNearUs : kSampleUs), std::memory_order_relaxed);
 }
 
 }  // namespace brim

@@ -19,24 +19,24 @@ class MemoryGuard {
 
   // --- limits, in bytes; 0: none
   // Used memory: maxmemory or what the container leaves, the smaller.
-  static int64_t used_limit() { return used_limit_; }
+  static int64_t used_limit() { return used_limit_.load(std::memory_order_relaxed); }
   // maxmemory as a number of bytes, percent resolved.
-  static int64_t maxmemory() { return maxmemory_; }
+  static int64_t maxmemory() { return maxmemory_.load(std::memory_order_relaxed); }
   static int64_t container_limit() { return guard_.load(std::memory_order_relaxed); }
-  static int64_t client_limit() { return client_limit_; }
+  static int64_t client_limit() { return client_limit_.load(std::memory_order_relaxed); }
   static int64_t footprint() { return footprint_; }
   // Clients' buffers up to here are not held against the keys.
-  static int64_t client_allowance() { return client_allowance_; }
+  static int64_t client_allowance() { return client_allowance_.load(std::memory_order_relaxed); }
   // What clients' buffers may take now: half of what the keys leave of the limit, at least the allowance, at most
   // maxmemory-clients; less when resident memory is over its bound. INT64_MAX: no limit.
   static int64_t ClientRoom();
 
   // --- resident memory
-  // The first worker: looks when it is time to. Cheap when it is not.
+  // The first worker: looks when it is time to, at the container's limit too. Cheap when it is not.
   static void Watch(int64_t now_us) {
-    if (now_us >= next_sample_us_) Sample(now_us);
+    if (now_us >= next_sample_us_.load(std::memory_order_relaxed)) WatchNow(now_us);
   }
-  // Looks now.
+  // Looks at resident memory now. Any thread.
   static void Sample(int64_t now_us);
   // Bytes over the bound with its slack, by the last sample: keys may go. The soft one is for what costs nobody
   // anything: giving back and compaction.
@@ -51,13 +51,14 @@ class MemoryGuard {
  private:
   static void ReadContainer();
   static void SetLimits();
-  static inline int64_t maxmemory_ = 0;
-  static inline int64_t used_limit_ = 0;
-  static inline int64_t client_limit_ = 0;
-  static inline int64_t client_allowance_ = 0;
+  static void WatchNow(int64_t now_us);
+  static inline std::atomic<int64_t> maxmemory_{0};
+  static inline std::atomic<int64_t> used_limit_{0};
+  static inline std::atomic<int64_t> client_limit_{0};
+  static inline std::atomic<int64_t> client_allowance_{0};
   static inline int64_t footprint_ = 0;
   static inline bool watch_resident_ = true;
-  static inline int64_t next_sample_us_ = 0;
+  static inline std::atomic<int64_t> next_sample_us_{0};
   static inline int64_t next_container_us_ = 0;
   static inline std::atomic<int64_t> guard_{0};
   static inline std::atomic<int64_t> over_{INT64_MIN};

@@ -107,8 +107,10 @@ class Worker {
   // Compaction (server/compactor): when the next slice may begin (monotonic), and whether one is left over.
   int64_t next_compaction_us = 0;
   bool compacting = false;
-  int64_t now_ms = 0;  // refreshed once a turn
-  uint64_t ticks = 0;  // time-stamp counter when the last command ended
+  int64_t next_defrag_look_us = 0;
+  int defrag_percent = 0;  // of the time, that active defragmentation wants
+  int64_t now_ms = 0;      // refreshed once a turn
+  uint64_t ticks = 0;      // time-stamp counter when the last command ended
 
   // Connections that CLIENT PAUSE holds back.
   std::vector<uint64_t> paused_connections;

@@ -35,7 +35,9 @@ T* MoveBlock(Heap& heap, T* block, BlockKind kind) {
   return static_cast<T*>(moved);
 }
 
-size_t GrownGaps(size_t used, size_t left) { return left + used / kGrowthPart + kGrowthBytes; }
+size_t GrownGaps(size_t used, size_t left) {
+  return compaction_stress.load(std::memory_order_relaxed) ? 0 : left + used / kGrowthPart + kGrowthBytes;
+}
 
 // Moves the live entries of a page away, each by the shard that `shard_of` names. False when the time was over.
 template <class ShardOf>

@@ -123,6 +123,7 @@ char* ResizeString(Value& value, size_t size) {
   std::string_view old = ReadString(value, buffer);
   size_t kept = std::min(old.size(), size);
   if (size >= kBlobBytes) {
+    RequireRoom(size);
     // The first blob of a string is exact (a SETRANGE that makes it); growing again means somebody appends.
     Blob* fresh = Blob::New(size, blob != nullptr ? GrownCapacity(size) : size);
     if (fresh == nullptr) throw std::bad_alloc();

@@ -118,7 +118,7 @@ _CONFIG_NAMES = [
     "timeout", "maxmemory-samples", "lazyfree-lazy-expire", "lfu-log-factor", "lfu-decay-time", "hz", "zset-max-*",
     "set-max-intset-entries", "proto-max-bulk-len", "client-query-buffer-limit", "tcp-keepalive", "databases", "nope*",
     "activedefrag", "maxmemory-eviction-tenacity", "list-compress-depth", "client-output-buffer-limit", "save",
-    "appendonly", "appendfsync", "maxmemory-clients", "lazyfree-*", "active-defrag-*", "slowlog-log-slower-than",
+    "appendonly", "appendfsync", "lazyfree-*", "active-defrag-*", "slowlog-log-slower-than",
 ]  # fmt: skip
 
 

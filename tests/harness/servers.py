@@ -87,6 +87,10 @@ class Server:
             try:
                 with Connection(self.port, timeout=10) as c:
                     if c.call("PING")[0] in "+-":
+                        # BRIM_TEST_SETUP: a command that each server under test gets first.
+                        setup = os.environ.get("BRIM_TEST_SETUP", "").split()
+                        if setup and not self.is_oracle:
+                            c.call(*setup)
                         return
             except (OSError, Closed):
                 pass
