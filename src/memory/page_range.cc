@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kLargestRange = size_t{1} << 40;
 constexpr size_t kSmallestRange = size_t{1} << 28;
+constexpr size_t kSystemPage = 4096;
 constexpr size_t kOpenStep = 4 << 20;  // made readable and writable at once
 constexpr size_t kReserve = 2 << 20;   // open beyond what is in use, for when the system refuses more
 
@@ -26,6 +27,13 @@ size_t open_bytes = 0;         // readable and writable up to here
 HeapPage* given_back[3] = {};  // by size; their memory is the system's
 std::atomic<int> fail_after{0};
 
+// Makes the bytes readable and writable, to the end of their last system page.
+bool Open(uint8_t* base, size_t from, size_t bytes) {
+  size_t begin = from / kSystemPage * kSystemPage;
+  size_t end = (from + bytes + kSystemPage - 1) / kSystemPage * kSystemPage;
+  return mprotect(base + begin, end - begin, PROT_READ | PROT_WRITE) == 0;
+}
+
 }  // namespace
 
 void PageRange::Reserve() {
@@ -34,7 +42,7 @@ void PageRange::Reserve() {
   for (size_t wanted = kLargestRange; wanted >= kSmallestRange; wanted /= 2) {
     void* memory = mmap(nullptr, wanted + kUnit, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) continue;
-    void* descriptors = mmap(nullptr, wanted / kUnit * sizeof(HeapPage), PROT_READ | PROT_WRITE,
+    void* descriptors = mmap(nullptr, wanted / kUnit * sizeof(HeapPage) + kSystemPage, PROT_NONE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (descriptors == MAP_FAILED) {
       munmap(memory, wanted + kUnit);
@@ -65,7 +73,9 @@ HeapPage* PageRange::Take(int size) {
   if (end > bytes_) return nullptr;
   if (end + kReserve > open_bytes && open_bytes < bytes_) {
     size_t step = std::min(std::max(end + kReserve - open_bytes, kOpenStep), bytes_ - open_bytes);
-    if (mprotect(reinterpret_cast<void*>(begin_ + open_bytes), step, PROT_READ | PROT_WRITE) == 0) {
+    if (Open(reinterpret_cast<uint8_t*>(begin_), open_bytes, step) &&
+        Open(reinterpret_cast<uint8_t*>(pages_), open_bytes / kUnit * sizeof(HeapPage),
+             step / kUnit * sizeof(HeapPage))) {
       open_bytes += step;
     } else {
       NoteShortage();

@@ -109,8 +109,7 @@ bool Compactor::Slice(int first, int step, int64_t slice_us, bool pressing, size
     std::lock_guard guard(shard.lock());
     size_t before = shard.heap().own().page_bytes();
     size_t tolerated = Tolerated(shard.heap().own(), pressing);
-    done = shard.CompactEntries(deadline, tolerated) && done;
-    done = shard.CompactParts(deadline, tolerated) && done;
+    done = shard.Compact(deadline, tolerated) && done;
     size_t after = shard.heap().own().page_bytes();
     if (before > after) *freed += before - after;
   }

@@ -28,7 +28,8 @@ constexpr size_t kInputStep = 16 << 10;
 // How much of one connection's replies is sent at once: while the turn is short, and when it has become long.
 constexpr size_t kSendBytes = 256 << 10;
 constexpr size_t kSendFewBytes = 16 << 10;
-constexpr size_t kManyBytes = 64 << 10;  // pending replies of one connection that make all clients' be looked at
+constexpr size_t kDeferredBytes = 64 << 10;  // of input that a connection whose turn comes later keeps
+constexpr size_t kManyBytes = 64 << 10;      // pending replies of one connection that make all clients' be looked at
 
 ssize_t SendPieces(int fd, iovec* pieces, int count) {
   if (count == 1) return send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
@@ -119,6 +120,11 @@ void Connection::ReadSome() {
 }
 
 void Connection::ReadOnce() {
+  if (deferred && input_.text().size() >= kDeferredBytes) {
+    // It waits for its turn: what it sends meanwhile waits in the socket.
+    worker->ReadAgain(this);
+    return;
+  }
   bool own = !input_.empty();
   char* into = worker->ReadSpace();
   size_t room = worker->read_room();

@@ -65,7 +65,7 @@ void MemoryGuard::SetLimits() {
   client_limit_.store(clients, std::memory_order_relaxed);
   client_allowance_.store(allowance, std::memory_order_relaxed);
   admit_limit_.store(limit == 0 ? INT64_MAX : limit, std::memory_order_relaxed);
-  used_ceiling.store(limit == 0 ? INT64_MAX : limit + Slack(limit), std::memory_order_relaxed);
+  used_ceiling.store(limit == 0 ? INT64_MAX : limit + std::max(limit / 100, kMegabyte / 4), std::memory_order_relaxed);
 }
 
 void MemoryGuard::Configure(const Config& config) {
@@ -101,8 +101,11 @@ int64_t MemoryGuard::UsedOver() {
 }
 
 void MemoryGuard::WatchNow(int64_t now_us) {
-  if (now_us >= next_container_us_) {
-    next_container_us_ = now_us + kContainerUs;
+  // One worker a time: the others see a later date at once.
+  int64_t due = next_sample_us_.load(std::memory_order_relaxed);
+  if (now_us < due || !next_sample_us_.compare_exchange_strong(due, now_us + kSampleNearUs)) return;
+  if (now_us >= next_container_us_.load(std::memory_order_relaxed)) {
+    next_container_us_.store(now_us + kContainerUs, std::memory_order_relaxed);
     int64_t before = maxmemory();
     int64_t guard_before = container_limit();
     ReadContainer();

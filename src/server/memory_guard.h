@@ -1,6 +1,6 @@
 #pragma once
-// What the process's memory is held against: maxmemory, the container's or the host's memory, the clients' share. The
-// first worker samples resident memory; the others read what it found. docs/pressure.md.
+// What the process's memory is held against: maxmemory, the container's or the host's memory, the clients' share. A
+// worker whose turn it is samples resident memory; the others read what it found. docs/pressure.md.
 #include <atomic>
 #include <cstdint>
 
@@ -32,7 +32,7 @@ class MemoryGuard {
   static int64_t ClientRoom();
 
   // --- resident memory
-  // The first worker: looks when it is time to, at the container's limit too. Cheap when it is not.
+  // Each worker, once a turn: looks when it is time to, at the container's limit too. Cheap when it is not.
   static void Watch(int64_t now_us) {
     if (now_us >= next_sample_us_.load(std::memory_order_relaxed)) WatchNow(now_us);
   }
@@ -59,7 +59,7 @@ class MemoryGuard {
   static inline int64_t footprint_ = 0;
   static inline bool watch_resident_ = true;
   static inline std::atomic<int64_t> next_sample_us_{0};
-  static inline int64_t next_container_us_ = 0;
+  static inline std::atomic<int64_t> next_container_us_{0};
   static inline std::atomic<int64_t> guard_{0};
   static inline std::atomic<int64_t> over_{INT64_MIN};
   static inline std::atomic<int64_t> over_soft_{INT64_MIN};

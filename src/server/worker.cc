@@ -201,7 +201,7 @@ void Worker::Run() {
     KeepClientsInBounds(*this);
     bool busy = figures.commands != commands_at_turn_;
     commands_at_turn_ = figures.commands;
-    if (index_ == 0) MemoryGuard::Watch(MonotonicUs());
+    MemoryGuard::Watch(MonotonicUs());
     Compactor::Turn(*this, busy);
     if (now_ms >= next_cron_ms_ || work_left_) Cron();
   }

@@ -39,9 +39,17 @@ size_t GrownGaps(size_t used, size_t left) {
   return compaction_stress.load(std::memory_order_relaxed) ? 0 : left + used / kGrowthPart + kGrowthBytes;
 }
 
+}  // namespace
+
 // Moves the live entries of a page away, each by the shard that `shard_of` names. False when the time was over.
+class EntryMover {
+ public:
+  template <class ShardOf>
+  static bool Empty(const HeapPage* page, int64_t deadline_us, bool* stuck, ShardOf&& shard_of);
+};
+
 template <class ShardOf>
-bool MoveEntriesOf(const HeapPage* page, int64_t deadline_us, bool* stuck, ShardOf&& shard_of) {
+bool EntryMover::Empty(const HeapPage* page, int64_t deadline_us, bool* stuck, ShardOf&& shard_of) {
   uint8_t live[PagePools::kLiveMapBytes] = {};
   PagePools::LiveMap(page, live);
   uint32_t left = page->used;
@@ -55,8 +63,6 @@ bool MoveEntriesOf(const HeapPage* page, int64_t deadline_us, bool* stuck, Shard
   }
   return true;
 }
-
-}  // namespace
 
 bool Shard::MoveEntry(Entry* entry) {
   uint64_t hash = HashBytes(entry->key());
@@ -82,7 +88,7 @@ bool Shard::CompactEntries(int64_t deadline_us, size_t tolerated) {
     }
     bool stuck = false;
     compaction_moved += page->used;
-    bool done = MoveEntriesOf(page, deadline_us, &stuck, [this](const Entry&) -> Shard& { return *this; });
+    bool done = EntryMover::Empty(page, deadline_us, &stuck, [this](const Entry&) -> Shard& { return *this; });
     if (done && stuck) pools.EndEvacuation(BlockKind::kEntry, page);
     if (!done || MonotonicUs() >= deadline_us) return false;
   }
@@ -105,8 +111,8 @@ bool CompactSharedEntries(int64_t deadline_us, size_t tolerated) {
       }
     }
     bool stuck = false;
-    bool done = MoveEntriesOf(page, deadline_us, &stuck,
-                              [](const Entry& entry) -> Shard& { return shards.Of(HashBytes(entry.key())); });
+    bool done = EntryMover::Empty(page, deadline_us, &stuck,
+                                  [](const Entry& entry) -> Shard& { return shards.Of(HashBytes(entry.key())); });
     if (done && stuck) {
       std::lock_guard guard(shared.lock);
       shared.pools.EndEvacuation(BlockKind::kEntry, page);
@@ -188,6 +194,11 @@ bool Shard::BeginWalk(size_t tolerated) {
              pools.BeginEvacuation(BlockKind::kPart, SIZE_MAX) > 0;
   walk_.running = own || walk_.shared_round != 0;
   return walk_.running;
+}
+
+bool Shard::Compact(int64_t deadline_us, size_t tolerated) {
+  bool entries = CompactEntries(deadline_us, tolerated);
+  return CompactParts(deadline_us, tolerated) && entries;
 }
 
 bool Shard::CompactParts(int64_t deadline_us, size_t tolerated) {

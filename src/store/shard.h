@@ -73,10 +73,7 @@ class Shard {
 
   // --- compaction: closing gaps in the heap's pages, until the deadline (MonotonicUs; a step or two longer). True when
   // there is nothing to be done at present. Gaps of up to `tolerated` bytes are no reason to begin. compaction.cc.
-  bool CompactEntries(int64_t deadline_us, size_t tolerated);
-  bool CompactParts(int64_t deadline_us, size_t tolerated);
-  // Moves one entry to a fresh block. False when no database points at it.
-  bool MoveEntry(Entry* entry);
+  bool Compact(int64_t deadline_us, size_t tolerated);
   uint64_t compaction_moved = 0;  // blocks
 
   // --- watched keys
@@ -144,6 +141,11 @@ class Shard {
     std::vector<void*> structures_done;
     size_t gaps_left = 0;  // by the last walk
   } walk_;
+  friend class EntryMover;
+  // Moves one entry to a fresh block. False when no database points at it.
+  bool MoveEntry(Entry* entry);
+  bool CompactEntries(int64_t deadline_us, size_t tolerated);
+  bool CompactParts(int64_t deadline_us, size_t tolerated);
   bool BeginWalk(size_t tolerated);
   bool CompactKeys(Keyspace& keyspace, int64_t deadline_us);
   bool CompactValue(Entry& entry, int64_t deadline_us);
@@ -175,7 +177,7 @@ class ShardSet {
 };
 inline ShardSet shards;
 
-// As Shard::CompactEntries, for the pages that all shards share. The caller holds the locks of all shards.
+// As Shard::Compact for entries, in the pages that all shards share. The caller holds the locks of all shards.
 bool CompactSharedEntries(int64_t deadline_us, size_t tolerated);
 // Chooses shared pages of parts to be emptied; every shard's CompactParts then walks. False when there are none. Any
 // thread, no lock.

@@ -1,0 +1,321 @@
+#!/usr/bin/python3
+"""Memory under pressure, at a small scale. run.py --server "brim-server --threads 2"
+
+Each test fills a server to its limit, does to it what fills other servers' memory, and looks at what it cost: keys,
+resident memory, clients, errors. The full-size figures are in bench/.
+"""
+
+import argparse
+import os
+import random
+import re
+import resource
+import shlex
+import socket
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+
+from servers import Server, Tally  # noqa: E402
+from wire import Closed, encode  # noqa: E402
+
+MB = 1 << 20
+OOM = b"OOM command not allowed when used memory > 'maxmemory'."
+
+
+def info(c, field):
+    found = re.search(rf"(?m)^{field}:([^\r\n]*)".encode(), c.value("INFO", "everything"))
+    return int(found.group(1)) if found else None
+
+
+def resident(server):
+    with open(f"/proc/{server.pid}/statm") as f:
+        return int(f.read().split()[1]) * 4096
+
+
+class Watch:
+    """Resident memory's peak, seen every few milliseconds."""
+
+    def __init__(self, server):
+        self.server, self.peak, self.over = server, 0, False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.over:
+            try:
+                self.peak = max(self.peak, resident(self.server))
+            except OSError:
+                return
+            time.sleep(0.003)
+
+    def end(self):
+        self.over = True
+        self.thread.join()
+        return self.peak
+
+
+def limit(c, megabytes, policy):
+    c.call("CONFIG", "SET", "maxmemory", megabytes * MB, "maxmemory-policy", policy)
+
+
+def fill(c, megabytes, size=1000, name="k"):
+    """Keys until that much is used; returns how many."""
+    count = 0
+    while info(c, "used_memory") < megabytes * MB:
+        c.pipeline([["SET", f"{name}:{i}", "v" * size] for i in range(count, count + 500)])
+        count += 500
+    return count
+
+
+def churn(command, tally):
+    """Values of shifting size: resident memory stays, and nobody gets an error."""
+    r = random.Random(1)
+    with Server(command) as server, server.connect(60) as c:
+        empty = resident(server)
+        limit(c, 60, "allkeys-lru")
+        watch, errors = Watch(server), 0
+        for low, high in ((10, 200), (500, 8000), (30, 90), (2000, 64000), (16, 48)):
+            for _ in range(60 if high > 10000 else 120):
+                batch = [
+                    ["SET", f"k:{r.randrange(400000)}", "v" * int(low * (high / low) ** r.random())] for _ in range(300)
+                ]
+                errors += sum(kind == "-" for kind, _ in c.pipeline(batch))
+        peak = watch.end()
+        tally.check(errors == 0, "churn: no error replies", f"{errors}")
+        tally.check(peak - empty < 60 * MB + 12 * MB, "churn: resident memory", f"{(peak - empty) / MB:.1f} MB of 60")
+        tally.check(info(c, "brim_pressure_compact_bytes") > 0, "churn: pages were compacted")
+        tally.check(info(c, "used_memory") <= 60 * MB * 1.02, "churn: used memory")
+
+
+def collections_churn(command, tally):
+    """The same with lists, hashes, sets and sorted sets, which are still right afterwards."""
+    r = random.Random(2)
+    with Server(command) as server, server.connect(60) as c:
+        empty = resident(server)
+        limit(c, 60, "allkeys-lru")
+        watch, errors, wrong = Watch(server), 0, 0
+        for low, high in ((2, 10), (100, 600), (1, 4), (300, 900)):
+            for _ in range(60):
+                batch, n = [], int(low * (high / low) ** r.random())
+                for _ in range(8):
+                    key, items = r.randrange(3000), [f"{i:04d}" + "x" * r.randrange(8, 80) for i in range(n)]
+                    batch += [["DEL", f"l:{key}"], ["RPUSH", f"l:{key}", *items], ["DEL", f"h:{key}"],
+                              ["HSET", f"h:{key}", *(x for i in items for x in (i[:4], i))], ["DEL", f"z:{key}"],
+                              ["ZADD", f"z:{key}", *(x for i in items for x in (int(i[:4]), i))],
+                              ["SADD", f"s:{key}", *items]]  # fmt: skip
+                errors += sum(kind == "-" for kind, _ in c.pipeline(batch))
+        peak = watch.end()
+        for key in range(3000):
+            fields = c.value("HGETALL", f"h:{key}")
+            wrong += any(k != v[:4] for k, v in zip(fields[::2], fields[1::2]))
+            items = c.value("LRANGE", f"l:{key}", 0, -1)
+            wrong += [x[:4] for x in items] != [b"%04d" % i for i in range(len(items))]
+            scores = c.value("ZRANGE", f"z:{key}", 0, -1)
+            wrong += [x[:4] for x in scores] != [b"%04d" % i for i in range(len(scores))]
+        tally.check(errors == 0, "collections: no error replies", f"{errors}")
+        tally.check(wrong == 0, "collections: what is left is right", f"{wrong} are wrong")
+        tally.check(
+            peak - empty < 60 * MB + 12 * MB, "collections: resident memory", f"{(peak - empty) / MB:.1f} MB of 60"
+        )
+
+
+def shrink(command, tally):
+    """Most keys deleted at random: active defragmentation gives their memory back."""
+    r = random.Random(3)
+    with Server(command) as server, server.connect(60) as c:
+        c.call("CONFIG", "SET", "activedefrag", "yes", "active-defrag-ignore-bytes", "1mb")
+        for i in range(0, 300000, 1000):
+            c.pipeline([["SET", f"k:{j}", "v" * 80] for j in range(i, i + 1000)])
+        gone = [i for i in range(300000) if r.random() < 0.9]
+        for i in range(0, len(gone), 1000):
+            c.pipeline([["DEL", *(f"k:{j}" for j in gone[i : i + 1000])]])
+        until = time.monotonic() + 10
+        while time.monotonic() < until and resident(server) > info(c, "used_memory") * 1.15 + 12 * MB:
+            time.sleep(0.2)
+        used, there = info(c, "used_memory"), resident(server)
+        tally.check(
+            there < used * 1.15 + 12 * MB, "shrink: resident follows used", f"{there / MB:.1f} of {used / MB:.1f} MB"
+        )
+        left = sorted(set(range(300000)) - set(gone))
+        values = c.pipeline([["GET", f"k:{i}"] for i in left])
+        tally.check(all(v == ("$", b"v" * 80) for v in values), "shrink: what is left is right")
+
+
+def connect_many(server, count):
+    out = []
+    for _ in range(count):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(10)
+        s.connect(("127.0.0.1", server.port))
+        out.append(s)
+    return out
+
+
+def readers(command, tally, kind):
+    """Clients that ask and never read cost no key and no limit, and a client that behaves is served meanwhile."""
+    with Server(command) as server, server.connect(60) as c:
+        empty = resident(server)
+        limit(c, 60, "allkeys-lru")
+        item = "x" * 100
+        c.call("SET", "value", "x" * (512 << 10))
+        c.pipeline(
+            [["RPUSH", "list", *[item] * 1000]] * 5 + [["HSET", "hash", *(x for i in range(5000) for x in (i, item))]]
+        )
+        keys, evicted = fill(c, 52), info(c, "evicted_keys")
+        question = {"value": ["GET", "value"], "list": ["LRANGE", "list", 0, -1], "hash": ["HGETALL", "hash"]}[kind]
+        watch, slowest, sockets = Watch(server), 0, connect_many(server, 200)
+        for s in sockets:
+            try:
+                s.sendall(encode(question) * 4)
+            except OSError:
+                pass
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            began = time.monotonic()
+            c.call("GET", f"k:{random.randrange(keys)}")
+            slowest = max(slowest, time.monotonic() - began)
+        peak = watch.end()
+        tally.check(
+            info(c, "evicted_keys") == evicted, f"readers of a {kind}: no key goes", f"{info(c, 'evicted_keys')}"
+        )
+        tally.check(
+            peak - empty < 60 * MB + 18 * MB, f"readers of a {kind}: memory", f"{(peak - empty) / MB:.1f} MB of 60"
+        )
+        tally.check(slowest < 0.5, f"readers of a {kind}: the others are served", f"{slowest * 1000:.0f} ms")
+        if kind != "value":
+            tally.check(info(c, "evicted_clients") > 0, f"readers of a {kind}: some are cut")
+            tally.check("maxmemory-clients" in server.log_tail(), f"readers of a {kind}: the log says who")
+        for s in sockets:
+            s.close()
+
+
+def query_buffers(command, tally):
+    """Half requests of many clients; one that asked to be spared stays."""
+    with Server(command) as server, server.connect(60) as c:
+        limit(c, 60, "allkeys-lru")
+        fill(c, 56)
+        evicted = info(c, "evicted_keys")
+        spared = server.connect()
+        spared.call("CLIENT", "NO-EVICT", "on")
+        spared.send_raw(b"*2\r\n$3\r\nGET\r\n$40000\r\n" + b"x" * 30000)
+        sockets = connect_many(server, 2000)
+        for s in sockets:
+            try:
+                s.sendall(b"*2\r\n$3\r\nGET\r\n$16000\r\n" + b"x" * 12000)
+            except OSError:
+                pass
+        time.sleep(0.5)
+        tally.check(
+            info(c, "evicted_keys") == evicted, "query buffers: no key goes", f"{info(c, 'evicted_keys') - evicted}"
+        )
+        tally.check(info(c, "evicted_clients") > 0, "query buffers: clients are cut")
+        spared.send_raw(b"x" * 10000 + b"\r\n")
+        tally.check(spared.read() == ("$", None), "query buffers: CLIENT NO-EVICT is spared")
+        for s in sockets:
+            s.close()
+
+
+def big_commands(command, tally):
+    """What cannot fit is refused before it allocates, and leaves no trace."""
+    with Server(command) as server, server.connect(60) as c:
+        limit(c, 40, "noeviction")
+        c.pipeline([["SADD", "a", *(f"{i}-{j}" for j in range(1000))] for i in range(100)])
+        c.pipeline([["ZADD", "z", *(x for j in range(1000) for x in (j, f"{i}-{j}"))] for i in range(100)])
+        c.call("SET", "giant", "x" * (6 * MB))
+        c.pipeline([["HSET", "many", *(x for j in range(1000) for x in (f"{i}-{j}", "v" * 20))] for i in range(80)])
+        c.call("CLIENT", "NO-EVICT", "on")  # the APPEND below is more than a client may have when memory is full
+        watch, before = Watch(server), resident(server)
+        refused = [["SETRANGE", "far", 500 * MB, "x"], ["SETRANGE", "giant", 300 * MB, "x"], ["COPY", "giant", "second"],
+                   ["COPY", "many", "more"], ["SUNIONSTORE", "u", "a"], ["ZUNIONSTORE", "zu", 2, "z", "a", "WEIGHTS", 2, 3],
+                   ["ZDIFFSTORE", "zd", 2, "z", "none"], ["SDIFFSTORE", "sd", "a", "none"], ["APPEND", "giant", "x" * 9 * MB],
+                   ["ZINTERSTORE", "zi", 2, "z", "z"], ["SINTERSTORE", "si", "a", "a"]]  # fmt: skip
+        # Leave too little for any of them.
+        while c.call("SET", f"pad:{random.random()}", "p" * 200000)[0] != "-":
+            pass
+        for args in refused:
+            reply = c.call(*args)
+            tally.check(reply == ("-", OOM), f"big commands: {args[0]} is refused", f"{reply}")
+        peak = watch.end()
+        tally.check(
+            peak - before < 30 * MB, "big commands: nothing big was allocated", f"{(peak - before) / MB:.1f} MB"
+        )
+        gone = c.value("EXISTS", "far", "second", "more", "u", "zu", "zd", "sd", "zi", "si")
+        tally.check(gone == 0, "big commands: they leave no key", f"{gone}")
+        tally.check(c.value("STRLEN", "giant") == 6 * MB, "big commands: and change none")
+        # With a policy that may make room, room is made.
+        limit(c, 40, "allkeys-random")
+        reply = c.call("SETRANGE", "far", 8 * MB, "x")
+        tally.check(reply == (":", 8 * MB + 1), "big commands: room is made for what fits", f"{reply}")
+        tally.check(
+            info(c, "used_memory") < 44 * MB, "big commands: under the limit", f"{info(c, 'used_memory') / MB:.1f}"
+        )
+        reply = c.call("SETRANGE", "far", 100 * MB, "x")
+        tally.check(reply == ("-", OOM), "big commands: not for what does not", f"{reply}")
+        reply = c.pipeline([["MULTI"], ["SETRANGE", "far2", 100 * MB, "x"], ["SET", "small", "1"], ["EXEC"]])[-1]
+        tally.check(reply == ("*", (("-", OOM), ("+", b"OK"))), "big commands: in a transaction", f"{reply}")
+
+
+def refused_memory(command, tally):
+    """The system refuses memory (a ulimit): errors, and the server lives."""
+    words = shlex.split(command)
+    limited = f"prlimit --data={120 * MB} {shlex.join(words)}"
+    with Server(limited) as server, server.connect(60) as c:
+        errors = 0
+        for i in range(400):
+            try:
+                replies = c.pipeline(
+                    [["SET", f"k:{i}:{j}", "v" * r] for j, r in enumerate((100, 5000, 60000, 300000, 900))]
+                )
+                errors += sum(kind == "-" for kind, _ in replies)
+            except (Closed, OSError):
+                errors += 1
+                c = server.connect(60)
+        tally.check(server.alive(), "refused memory: the server stands", server.log_tail())
+        tally.check(errors > 0, "refused memory: errors are replied")
+        tally.check(c.value("GET", "k:0:0") == b"v" * 100, "refused memory: reads are served")
+        c.call("FLUSHALL")
+        time.sleep(0.3)
+        tally.check(c.call("SET", "again", "v" * 100000) == ("+", b"OK"), "refused memory: writes again after FLUSHALL")
+        tally.check(server.stop() == 0, "refused memory: exit code")
+
+
+def percent(command, tally):
+    """maxmemory as a share of the machine, and settings that turn the new rungs off."""
+    with Server(command, ["--maxmemory", "10%", "--maxmemory-clients", "0", "--maxmemory-resident", "no"]) as server:
+        with server.connect() as c:
+            total = info(c, "total_system_memory")
+            have = info(c, "maxmemory")
+            tally.check(0 < have <= total // 10, "percent: maxmemory is a share", f"{have} of {total}")
+            tally.check(c.value("CONFIG", "GET", "maxmemory")[1] == b"10%", "percent: CONFIG GET")
+            tally.check(info(c, "brim_client_limit") == 0, "percent: maxmemory-clients 0 is no limit")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--server", required=True)
+    parser.add_argument("--only", default="", help="tests to run, with commas between them")
+    options = parser.parse_args()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard < 0 else min(4096, hard), hard))
+    tests = {
+        f.__name__: f for f in (churn, collections_churn, shrink, query_buffers, big_commands, refused_memory, percent)
+    }
+    for kind in ("value", "list", "hash"):
+        tests[f"readers_{kind}"] = lambda command, tally, kind=kind: readers(command, tally, kind)
+    tally = Tally()
+    for name, test in tests.items():
+        if options.only and name not in options.only.split(","):
+            continue
+        try:
+            test(options.server, tally)
+        except (Closed, OSError) as error:
+            tally.check(False, name, repr(error))
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
