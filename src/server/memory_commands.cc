@@ -8,7 +8,7 @@
 #include "memory/account.h"
 #include "memory/resident.h"
 #include "server/info.h"
-#include "server/memory_guard.h"
+#include "server/memory_doctor.h"
 #include "server/memory_policy.h"
 #include "server/purge.h"
 #include "server/server.h"
@@ -109,65 +109,6 @@ void MemoryStats(Context& context) {
     context.reply().Bulk(fmt::format("brim.{}", CategoryName(static_cast<MemoryCategory>(i))));
     context.reply().Integer(categories[i]);
   }
-}
-
-constexpr int64_t kSmallInstance = 5 << 20;
-constexpr int64_t kWorthSaying = 10 << 20;
-
-std::string Diagnose(const MemoryFigures& f) {
-  if (f.used < kSmallInstance) {
-    return fmt::format("This instance uses {}: too little to judge. Ask again when it holds data.", HumanBytes(f.used));
-  }
-  std::string found;
-  auto say = [&](const std::string& text) { found += " * " + text + "\n\n"; };
-  int64_t limit = MemoryGuard::used_limit();
-  if (limit > 0 && f.used > limit) {
-    say(
-        fmt::format("Over the limit: {} used, maxmemory {}. Writes that need memory are {}. Raise it with CONFIG SET "
-                    "maxmemory, delete keys, or choose "
-                    "an allkeys policy with CONFIG SET maxmemory-policy.",
-                    HumanBytes(f.used), HumanBytes(limit),
-                    eviction.policy == EvictionPolicy::kNoEviction ? "refused (policy noeviction)"
-                                                                   : "refused when the policy finds nothing to evict"));
-  } else if (limit > 0 && f.used > limit / 100 * 90) {
-    say(fmt::format("Nearly full: {} of maxmemory {} used ({:.0f} %), policy {}.", HumanBytes(f.used),
-                    HumanBytes(limit), Divide(f.used, limit) * 100, PolicyName(eviction.policy)));
-  }
-  if (f.peak > f.used / 2 * 3) {
-    say(fmt::format(
-        "Peak: the instance once used {}, now {}. What the allocator kept since then is given back by MEMORY PURGE.",
-        HumanBytes(f.peak), HumanBytes(f.used)));
-  }
-  if (f.fragmentation() > 1.4 && f.rss - f.used > kWorthSaying) {
-    say(
-        fmt::format("Fragmentation: {} resident for {} used, a ratio of {:.2f}. MEMORY PURGE gives free pages back; "
-                    "CONFIG SET activedefrag yes.",
-                    HumanBytes(f.rss), HumanBytes(f.used), f.fragmentation()));
-  }
-  if (Divide(f.allocator_active, f.allocator_allocated) > 1.1 &&
-      f.allocator_active - f.allocator_allocated > kWorthSaying) {
-    say(fmt::format("Sparse pages: the allocator's pages hold {} for {} of blocks ({:.2f}).",
-                    HumanBytes(f.allocator_active), HumanBytes(f.allocator_allocated),
-                    Divide(f.allocator_active, f.allocator_allocated)));
-  }
-  if (Divide(f.allocator_resident, f.allocator_active) > 1.1 &&
-      f.allocator_resident - f.allocator_active > kWorthSaying) {
-    say(fmt::format("Free pages not given back yet: {}. MEMORY PURGE returns them now.",
-                    HumanBytes(f.allocator_resident - f.allocator_active)));
-  }
-  if (Divide(f.rss, f.allocator_resident) > 1.1 && f.rss - f.allocator_resident > kWorthSaying) {
-    say(fmt::format("Memory outside the allocator: {} (code, stacks, libraries).",
-                    HumanBytes(f.rss - f.allocator_resident)));
-  }
-  int clients = server.connected_clients();
-  if (clients > 0 && f.clients / clients > 200 << 10) {
-    say(
-        fmt::format("Big client buffers: {} clients hold {}, {} each. CLIENT LIST shows qbuf and omem; "
-                    "client-output-buffer-limit bounds them.",
-                    clients, HumanBytes(f.clients), HumanBytes(f.clients / clients)));
-  }
-  if (found.empty()) return "No memory issue found in this instance.";
-  return "Memory issues found in this instance:\n\n" + found;
 }
 
 void MemoryDoctor(Context& context) { context.reply().Verbatim(Diagnose(GatherMemory()), "txt"); }

@@ -294,6 +294,42 @@ def percent(command, tally):
             tally.check(info(c, "brim_client_limit") == 0, "percent: maxmemory-clients 0 is no limit")
 
 
+def doctor(command, tally):
+    """MEMORY DOCTOR names what is wrong, with the command that mends it."""
+
+    def says(c, *texts):
+        said = c.value("MEMORY", "DOCTOR").decode()
+        return all(text in said for text in texts), said
+
+    with Server(command) as server, server.connect(60) as c:
+        good, said = says(c, "too little to judge")
+        tally.check(good, "doctor: of an empty server", said)
+        limit(c, 40, "noeviction")
+        while c.call("SET", f"pad:{random.random()}", "p" * 20000)[0] != "-":
+            pass
+        good, said = says(c, "CONFIG SET maxmemory", "refused", "OOM error")
+        tally.check(good, "doctor: of a full server", said)
+        c.call("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+        good, said = says(c, "volatile-lru", "no key has one", "maxmemory-policy allkeys-lru")
+        tally.check(good, "doctor: of a policy without candidates", said)
+        c.call("CONFIG", "SET", "maxmemory", "0", "maxmemory-guard", "0")
+        good, said = says(c, "There is no limit", "maxmemory 75%")
+        tally.check(good, "doctor: of no limit", said)
+        c.call("FLUSHALL")
+        fill(c, 8)
+        good, said = says(c, "Peak", "MEMORY PURGE")
+        tally.check(good, "doctor: of a peak", said)
+        c.call("CONFIG", "SET", "maxmemory", "40mb", "maxmemory-clients", "5mb")
+        big = server.connect()
+        try:
+            big.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$20000000\r\n" + b"x" * 6000000)
+        except (Closed, OSError):
+            pass
+        time.sleep(0.3)
+        good, said = says(c, "1 clients were closed", "CLIENT NO-EVICT", "maxmemory-clients")
+        tally.check(good, "doctor: of clients cut", said)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
@@ -302,7 +338,8 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard < 0 else min(4096, hard), hard))
     tests = {
-        f.__name__: f for f in (churn, collections_churn, shrink, query_buffers, big_commands, refused_memory, percent)
+        f.__name__: f
+        for f in (churn, collections_churn, shrink, query_buffers, big_commands, refused_memory, percent, doctor)
     }
     for kind in ("value", "list", "hash"):
         tests[f"readers_{kind}"] = lambda command, tally, kind=kind: readers(command, tally, kind)
