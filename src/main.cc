@@ -11,6 +11,7 @@
 #include "commands/tables.h"
 #include "memory/account.h"
 #include "server/log.h"
+#include "server/persistence.h"
 #include "server/process.h"
 #include "server/server.h"
 #include "server/server_commands.h"
@@ -27,7 +28,7 @@ void RegisterCommands() {
         kKeyCommands,       kKeyspaceCommands,       kExpireCommands,       kObjectCommands,
         kSortCommands,      kConnectionCommands,     kClientCommands,       kTransactionCommands,
         kConfigCommands,    kCommandCommands,        kInfoCommands,         kMemoryCommands,
-        kDebugCommands,     kAdminCommands}) {
+        kDebugCommands,     kAdminCommands,         kPersistenceCommands,  kDumpCommands}) {
     registry.Add(table);
   }
 }
@@ -78,7 +79,7 @@ bool AnsweredAtOnce(int argc, char** argv) {
 
 // With one thread there is one shard and nothing to lock; else some shards a thread, so that two rarely meet.
 int ShardCount(int threads) {
-  constexpr int kShardsAThread = 8;
+  constexpr int kShardsAThread = 4;
   constexpr int kShardsMax = 64;
   if (threads == 1) return 1;
   int count = 1;
@@ -125,6 +126,7 @@ int Main(int argc, char** argv) {
   shards.Build(ShardCount(config.threads), config.databases);
   LogNotice("Running mode=standalone, port=" + std::to_string(config.port) +
             ", threads=" + std::to_string(config.threads) + ".");
+  if (!persistence.Load()) return 1;
   int code = server.Run();
   if (!pidfile.empty()) remove(pidfile.c_str());
   return code;

@@ -29,6 +29,8 @@ KeyRef Context::LookupIn(int db, std::string_view key, LookupKind kind) {
     }
     return ref;
   }
+  // What a command that writes has looked at, it may change next.
+  if (spec_->flags & kWrite) Cut::Before(ref);
   if (kind == LookupKind::kPeek) return ref;
   if (kind == LookupKind::kRead) KeyspaceFigures::Add(figures_->hits, 1);
   if (!no_touch_) StampUse(shard.clock(), ref.keyspace(), ref.entry(), slot, false);

@@ -170,6 +170,14 @@ std::array<int64_t, kMemoryCategories> UsedByCategory() {
   return sum;
 }
 
+int64_t UsedByCategory(MemoryCategory category) {
+  int64_t sum = 0;
+  for (auto* c = account_detail::all.load(std::memory_order_acquire); c != nullptr; c = c->next) {
+    sum += c->by_category[static_cast<size_t>(category)].load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
 int64_t UsedMemory() {
   int64_t sum = 0;
   for (int64_t bytes : UsedByCategory()) sum += bytes;

@@ -106,6 +106,7 @@ inline int64_t UsedMemoryFast() {
 // Exact sums over all threads. O(threads).
 int64_t UsedMemory();
 std::array<int64_t, kMemoryCategories> UsedByCategory();
+int64_t UsedByCategory(MemoryCategory category);
 // How much a thread may owe before it folds. Before threads start.
 void SetLeaseBytes(int64_t bytes);
 

@@ -113,6 +113,12 @@ bool TakeZiplistNumber(Cursor& from, uint8_t encoding, int64_t* number) {
   return true;
 }
 
+// Redis itself takes a short length in the wide form for one byte: none of its files has one.
+bool TakeZipmapLength(Cursor& from, size_t* length) {
+  size_t before = from.taken();
+  return from.TakeLength(length) && (*length >= kWideLength || from.taken() - before == 1);
+}
+
 }  // namespace
 
 namespace legacy {
@@ -132,7 +138,8 @@ size_t ReadZiplistEntry(std::span<const uint8_t> rest, ZiplistEntry* entry) {
 size_t ReadZipmapPair(std::span<const uint8_t> rest, ZipmapPair* pair) {
   Cursor from(rest);
   size_t length = 0;
-  if (!from.TakeLength(&length) || !from.TakeText(length, &pair->field) || !from.TakeLength(&length)) return 0;
+  if (!TakeZipmapLength(from, &length) || !from.TakeText(length, &pair->field)) return 0;
+  if (!TakeZipmapLength(from, &length)) return 0;
   const uint8_t* unused = from.Take(1);
   if (unused == nullptr || !from.TakeText(length, &pair->value) || from.Take(*unused) == nullptr) return 0;
   return from.taken();

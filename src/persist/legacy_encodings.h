@@ -9,7 +9,7 @@
 //     01pppppp qqqqqqqq           text, 14 bits, big endian    0xf0  24 bit    0xfe   8 bit
 //     10______ and 4, big endian  text                         0xf1..0xfd      the numbers 0..12
 //   zipmap   [pairs 1; 254: unknown] { [length] field [length] [unused 1] value, unused bytes }... [0xff]
-//     length [1 below 254, or 254 and 4]
+//     length [1 below 254, or 254 and 4; never longer than needed]
 //
 // Integers are little endian where nothing else is said. A walk checks the whole before the first call, so one that
 // returns kMalformed has handed over nothing. Empty values are well formed here; the loader decides about them, and

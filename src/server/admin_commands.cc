@@ -1,8 +1,9 @@
-// TIME ROLE LASTSAVE SHUTDOWN: the process as a whole.
+// TIME ROLE SHUTDOWN: the process as a whole.
 #include "base/monotonic.h"
 #include "commands/arguments.h"
 #include "server/connection.h"
 #include "server/log.h"
+#include "server/persistence.h"
 #include "server/server.h"
 #include "server/server_commands.h"
 #include "server/server_context.h"
@@ -25,12 +26,11 @@ void Role(Context& context) {
   context.reply().ArrayHeader(0);
 }
 
-void Lastsave(Context& context) { context.reply().Integer(server.last_save_s.load(std::memory_order_relaxed)); }
-
 void Shutdown(Context& context) {
   bool save = false;
   bool nosave = false;
   bool abort = false;
+  bool force = false;
   for (size_t i = 1; i < context.argc(); i++) {
     if (ArgIs(context, i, "SAVE")) {
       save = true;
@@ -38,7 +38,9 @@ void Shutdown(Context& context) {
       nosave = true;
     } else if (ArgIs(context, i, "ABORT")) {
       abort = true;
-    } else if (!ArgIs(context, i, "NOW") && !ArgIs(context, i, "FORCE")) {
+    } else if (ArgIs(context, i, "FORCE")) {
+      force = true;
+    } else if (!ArgIs(context, i, "NOW")) {
       context.reply().Error(errors::kSyntax);
       return;
     }
@@ -51,11 +53,13 @@ void Shutdown(Context& context) {
     context.reply().Error("ERR No shutdown in progress.");
     return;
   }
-  if (save) {
+  std::string error;
+  if ((save || (!nosave && persistence.has_save_points())) && !persistence.SaveNow(&error) && !force) {
+    LogWarning("Error trying to save the DB, can't exit.");
     context.reply().Error("ERR Errors trying to SHUTDOWN. Check logs.");
-    LogWarning("SHUTDOWN SAVE refused: this version cannot save a dataset yet");
     return;
   }
+  persistence.SavedForExit();
   LogWarning("User requested shutdown...");
   AsServer(context).connection().CloseSoon();
   server.RequestStop();
@@ -86,19 +90,6 @@ constexpr CommandSpec kRows[] = {
      "Answers the server's role in replication.",
      "",
      Role},
-    {"lastsave",
-     1,
-     kLoading | kStale | kFast,
-     {},
-     kCatAdmin | kCatDangerous,
-     Group::kServer,
-     "1.0.0",
-     "O(1)",
-     "Answers the time of the last save, in seconds since 1970.",
-     "",
-     Lastsave,
-     nullptr,
-     "nondeterministic_output"},
     {"shutdown",
      -1,
      kAdmin | kNoScript | kLoading | kStale | kNoMulti | kSentinel | kAllowBusy | kExclusive,

@@ -19,7 +19,7 @@ namespace brim {
 
 namespace {
 
-constexpr int64_t kBackgroundUs = 2000;
+constexpr int64_t kBackgroundUs = 500;
 constexpr int64_t kMakeRoomUs = 1'000'000;
 constexpr int64_t kResampleUs = 250;
 constexpr int64_t kEvictAtOnce = 64 << 10;  // bytes of keys that go before resident memory is looked at again

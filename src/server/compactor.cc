@@ -18,8 +18,8 @@ namespace {
 
 constexpr int64_t kSliceUs = 200;
 constexpr int64_t kLookUs = 100'000;
-constexpr size_t kIdlePart = 64;          // gaps that are left alone when nothing presses: this part of what is used,
-constexpr size_t kIdleBytes = 256 << 10;  // and this much
+constexpr size_t kIdlePart = 128;          // gaps that are left alone when nothing presses: this part of what is used,
+constexpr size_t kIdleBytes = 16 << 10;  // and this much
 constexpr int kPressingPercent = 50;      // of a worker's time
 constexpr int kIdlePercent = 25;
 
@@ -117,8 +117,7 @@ bool Compactor::Slice(int first, int step, int64_t slice_us, bool pressing, size
   return SliceShared(deadline, pressing, freed) && done;
 }
 
-bool Compactor::Turn(Worker& worker, bool busy) {
-  int64_t start = MonotonicUs();
+bool Compactor::Turn(Worker& worker, bool busy, int64_t start) {
   if (start < worker.next_compaction_us) return worker.compacting;
   if (start >= worker.next_defrag_look_us) {
     worker.next_defrag_look_us = start + kLookUs;

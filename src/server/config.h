@@ -20,6 +20,12 @@ struct ClientLimit {
 };
 
 // Values that act somewhere. Read without a lock; changed while every thread is paused.
+// `save 60 1000`: after that many seconds, if there were that many changes.
+struct SavePoint {
+  int64_t seconds;
+  uint64_t changes;
+};
+
 struct Config {
   // network
   std::vector<std::string> bind;
@@ -42,6 +48,12 @@ struct Config {
   std::string syslog_ident;
   std::string dir;
   int hz = 0;
+  // saving
+  std::string dbfilename;
+  bool rdbcompression = true;
+  bool rdbchecksum = true;
+  bool stop_writes_on_bgsave_error = true;
+  std::vector<SavePoint> save_points;
   // security
   std::string requirepass;
   ProtectedAction enable_debug_command = ProtectedAction::kNo;

@@ -179,8 +179,10 @@ bool ApplyOutputLimits(Config& config, const std::string& text, std::string* can
   return true;
 }
 
-bool CheckDbFileName(Config&, const std::string& text, std::string*, std::string* reason) {
-  return text.find('/') == std::string::npos || Refuse(reason, "dbfilename can't be a path, just a filename");
+bool ApplyDbFileName(Config& config, const std::string& text, std::string*, std::string* reason) {
+  if (text.find('/') != std::string::npos) return Refuse(reason, "dbfilename can't be a path, just a filename");
+  config.dbfilename = text;
+  return true;
 }
 
 bool CheckPercentiles(Config&, const std::string& text, std::string* canonical, std::string* reason) {
@@ -261,11 +263,14 @@ bool CheckReplicaOf(Config&, const std::string& text, std::string* canonical, st
   return true;
 }
 
-bool CheckSave(Config&, const std::string& text, std::string* canonical, std::string* reason) {
+bool ApplySave(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
   Words words = WordsOf(text);
+  // "60 1000" as one word, as a shell hands it over.
+  if (words.size() == 1 && words[0].find(' ') != std::string::npos) words = WordsOf(words[0]);
   if (words.size() == 1 && words[0].empty()) words.clear();
   if (words.size() % 2 != 0) return Refuse(reason, "Invalid save parameters");
   canonical->clear();
+  std::vector<SavePoint> points;
   for (size_t i = 0; i < words.size(); i += 2) {
     int64_t seconds;
     int64_t changes;
@@ -273,7 +278,9 @@ bool CheckSave(Config&, const std::string& text, std::string* canonical, std::st
       return Refuse(reason, "Invalid save parameters");
     }
     *canonical += (canonical->empty() ? "" : " ") + words[i] + " " + words[i + 1];
+    points.push_back({seconds, static_cast<uint64_t>(changes)});
   }
+  config.save_points = std::move(points);
   return true;
 }
 

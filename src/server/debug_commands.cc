@@ -11,6 +11,7 @@
 #include "memory/page_pools.h"
 #include "server/debug_digest.h"
 #include "server/log.h"
+#include "server/persistence.h"
 #include "server/purge.h"
 #include "server/server.h"
 #include "server/server_commands.h"
@@ -272,6 +273,35 @@ void Compaction(Context& context) {
   context.reply().Ok();
 }
 
+// Saves, empties the databases and loads what was saved (NOSAVE: what was saved before; NOFLUSH: onto what is there).
+void Reload(Context& context) {
+  bool save = true;
+  bool flush = true;
+  for (size_t i = 2; i < context.argc(); i++) {
+    if (ArgIs(context, i, "NOSAVE")) {
+      save = false;
+    } else if (ArgIs(context, i, "NOFLUSH")) {
+      flush = false;
+    } else if (!ArgIs(context, i, "MERGE")) {
+      context.reply().Error("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+      return;
+    }
+  }
+  std::string error;
+  if (save && !persistence.SaveNow(&error)) {
+    context.reply().Error("ERR");
+    return;
+  }
+  for (int i = 0; flush && i < shards.count(); i++) {
+    for (int db = 0; db < shards[i].databases(); db++) shards[i].FlushDatabase(db, false);
+  }
+  if (!persistence.Load()) {
+    context.reply().Error("ERR Error trying to load the RDB dump, check server logs.");
+    return;
+  }
+  context.reply().Ok();
+}
+
 void ForceFree(Context& context) {
   PurgeEverything();
   context.reply().Ok();
@@ -291,6 +321,7 @@ struct Subcommand {
 constexpr Subcommand kSubcommands[] = {
     {"SLEEP", 3, 3, Sleep, "<seconds>", "Stops the whole server for that long; decimals allowed."},
     {"OBJECT", 3, 4, Object, "<key>", "Tells how the key's value is kept."},
+    {"RELOAD", 2, 5, Reload, "[NOSAVE] [NOFLUSH] [MERGE]", "Saves everything, forgets it and loads it again."},
     {"SET-ACTIVE-EXPIRE", 3, 3, SetActiveExpire, "<0|1>", "Whether expired keys go without being touched."},
     {"POPULATE", 3, 5, Populate, "<count> [<prefix>] [<size>]", "Makes string keys <prefix>:<n>."},
     {"DIGEST", 2, 2, Digest, "", "A digest of all data."},

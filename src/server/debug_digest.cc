@@ -23,6 +23,10 @@ void Xor(Sha1Digest* digest, const Sha1Digest& other) {
 // The order of what is xored in does not matter; of what is mixed in it does.
 void XorText(Sha1Digest* digest, std::string_view text) { Xor(digest, Sha1(text)); }
 
+void XorDigest(Sha1Digest* digest, const Sha1Digest& other) {
+  XorText(digest, {reinterpret_cast<const char*>(other.data()), other.size()});
+}
+
 void Mix(Sha1Digest* digest, std::string_view text) {
   XorText(digest, text);
   *digest = Sha1({reinterpret_cast<const char*>(digest->data()), digest->size()});
@@ -58,7 +62,7 @@ void AddValue(Sha1Digest* digest, KeyRef& ref) {
         Sha1Digest element{};
         Mix(&element, member);
         Mix(&element, {buffer, static_cast<size_t>(FormatDouble17(score, buffer))});
-        Xor(digest, element);
+        XorDigest(digest, element);
         return true;
       });
       break;
@@ -67,7 +71,7 @@ void AddValue(Sha1Digest* digest, KeyRef& ref) {
         Sha1Digest element{};
         Mix(&element, field);
         Mix(&element, value);
-        Xor(digest, element);
+        XorDigest(digest, element);
       });
       break;
     default:
@@ -99,7 +103,7 @@ Sha1Digest DigestAll() {
         Sha1Digest digest{};
         Mix(&digest, entry->key());
         AddValue(&digest, ref);
-        Xor(&all, digest);
+        XorDigest(&all, digest);
       });
     }
   }

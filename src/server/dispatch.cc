@@ -11,6 +11,7 @@
 #include "server/blocking.h"
 #include "server/connection.h"
 #include "server/pause.h"
+#include "server/persistence.h"
 #include "server/server.h"
 #include "server/transaction.h"
 #include "server/worker.h"
@@ -200,6 +201,10 @@ bool Dispatcher::Refused(Connection& connection, const Plan& plan, std::span<con
   if ((command->flags & (kProtected | kNoMulti)) && RefusedByState(connection, *command)) return true;
   if (MemoryGuard::NeedsRelief() && !Admission::Admit(connection, *command)) {
     Reject(connection, command, errors::kOom);
+    return true;
+  }
+  if ((command->flags & kWrite) && persistence.RefusesWrites()) [[unlikely]] {
+    Reject(connection, command, errors::kMisconf);
     return true;
   }
   return false;

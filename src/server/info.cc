@@ -20,6 +20,7 @@
 #include "server/connection.h"
 #include "server/memory_guard.h"
 #include "server/memory_policy.h"
+#include "server/persistence.h"
 #include "server/rates.h"
 #include "server/server.h"
 #include "server/server_commands.h"
@@ -215,15 +216,21 @@ void MemorySection(Text& text) {
 void PersistenceSection(Text& text) {
   text.Zeros({"loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"});
   text.Add("current_fork_perc", "0.00");
-  text.Zeros({"current_save_keys_processed", "current_save_keys_total"});
-  text.Add("rdb_changes_since_last_save", server.TotalChanges() - server.changes_base);
-  text.Add("rdb_bgsave_in_progress", 0);
-  text.Add("rdb_last_save_time", server.last_save_s.load());
-  text.Add("rdb_last_bgsave_status", "ok");
-  text.Add("rdb_last_bgsave_time_sec", -1);
-  text.Add("rdb_current_bgsave_time_sec", -1);
-  text.Zeros({"rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded",
-              "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"});
+  text.Add("current_save_keys_processed", persistence.keys_saved());
+  text.Add("current_save_keys_total", persistence.keys_total());
+  const PersistenceFigures& save = persistence.figures();
+  int64_t now_s = WallUs() / 1'000'000;
+  text.Add("rdb_changes_since_last_save", persistence.dirty());
+  text.Add("rdb_bgsave_in_progress", persistence.saving() ? 1 : 0);
+  text.Add("rdb_last_save_time", save.last_save_s);
+  text.Add("rdb_last_bgsave_status", save.last_good ? "ok" : "err");
+  text.Add("rdb_last_bgsave_time_sec", save.last_seconds);
+  text.Add("rdb_current_bgsave_time_sec", persistence.saving() ? now_s - save.started_s : -1);
+  text.Add("rdb_saves", save.saves);
+  text.Add("rdb_last_cow_size", 0);
+  text.Add("rdb_last_load_keys_expired", save.last_keys_expired);
+  text.Add("rdb_last_load_keys_loaded", save.last_keys_loaded);
+  text.Zeros({"aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"});
   text.Add("aof_last_rewrite_time_sec", -1);
   text.Add("aof_current_rewrite_time_sec", -1);
   text.Add("aof_last_bgrewrite_status", "ok");

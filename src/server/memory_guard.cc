@@ -37,9 +37,7 @@ int64_t Slack(int64_t limit) {
 }  // namespace
 
 int64_t ClientMemory() {
-  auto by_category = UsedByCategory();
-  return by_category[static_cast<size_t>(MemoryCategory::kClientsIn)] +
-         by_category[static_cast<size_t>(MemoryCategory::kClientsOut)];
+  return UsedByCategory(MemoryCategory::kClientsIn) + UsedByCategory(MemoryCategory::kClientsOut);
 }
 
 void MemoryGuard::ReadContainer() {

@@ -12,6 +12,7 @@
 #include "server/log.h"
 #include "server/memory_guard.h"
 #include "server/pause.h"
+#include "server/persistence.h"
 #include "server/process.h"
 #include "server/transaction.h"
 
@@ -136,6 +137,7 @@ int Server::Run() {
   }
   workers_[0]->Run();
   for (auto& thread : threads_) thread.join();
+  bool saved = persistence.SaveAtExit();
   CheckAccount();
   int signal_number = stop_signal.load(std::memory_order_relaxed);
   if (signal_number != 0) {
@@ -146,7 +148,7 @@ int Server::Run() {
   if (!config().unixsocket.empty()) unlink(config().unixsocket.c_str());
   workers_.clear();
   LogWarning("Brim is now ready to exit, bye bye...");
-  return shutdown_code;
+  return saved ? shutdown_code : 1;
 }
 
 void Server::CountError(Worker& worker, const Reply& reply) {

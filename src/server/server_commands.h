@@ -12,6 +12,8 @@ extern const CommandTable kCommandCommands;      // command_commands.cc: COMMAND
 extern const CommandTable kInfoCommands;         // info.cc: INFO
 extern const CommandTable kMemoryCommands;       // memory_commands.cc: MEMORY
 extern const CommandTable kDebugCommands;        // debug_commands.cc: DEBUG
-extern const CommandTable kAdminCommands;        // admin_commands.cc: TIME ROLE LASTSAVE SHUTDOWN
+extern const CommandTable kAdminCommands;        // admin_commands.cc: TIME ROLE SHUTDOWN
+extern const CommandTable kPersistenceCommands;  // persistence_commands.cc: SAVE BGSAVE LASTSAVE
+extern const CommandTable kDumpCommands;         // dump_commands.cc: DUMP RESTORE
 
 }  // namespace brim

@@ -13,6 +13,7 @@
 #include "server/dispatch.h"
 #include "server/memory_guard.h"
 #include "server/pause.h"
+#include "server/persistence.h"
 #include "server/server.h"
 #include "store/access.h"
 
@@ -171,10 +172,15 @@ void Worker::ResumePaused() {
 
 int Worker::WaitMs() const {
   if (work_left_ || !read_again_.empty() || !deferred_.empty() || !flush_again_.empty()) return 0;
+  if (cut_left_) return 0;
   if (compacting) return 1;
+  // The cron may come as much later as this turn was long; a client's deadline may not.
   int64_t until = next_cron_ms_;
-  if (!deadlines_.empty()) until = std::min(until, deadlines_.begin()->first);
-  int64_t now = WallUs() / 1000;
+  int64_t now = now_ms;
+  if (!deadlines_.empty()) {
+    until = std::min(until, deadlines_.begin()->first);
+    now = WallUs() / 1000;
+  }
   return static_cast<int>(std::clamp<int64_t>(until - now, 0, 1000));
 }
 
@@ -201,9 +207,12 @@ void Worker::Run() {
     KeepClientsInBounds(*this);
     bool busy = figures.commands != commands_at_turn_;
     commands_at_turn_ = figures.commands;
-    MemoryGuard::Watch(MonotonicUs());
-    Compactor::Turn(*this, busy);
-    if (now_ms >= next_cron_ms_ || work_left_) Cron();
+    int64_t now_us = MonotonicUs();
+    MemoryGuard::Watch(now_us);
+    Compactor::Turn(*this, busy, now_us);
+    cut_left_ = persistence.Turn(*this);
+    // What is left over can wait for a turn that was short; the cron itself comes some times a second.
+    if (now_ms >= next_cron_ms_ || (work_left_ && !TurnIsLong())) Cron();
   }
   CloseMarked();
   // Connections are destroyed with the worker, after all threads have ended.

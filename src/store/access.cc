@@ -61,6 +61,14 @@ void StampNew(AccessClock& clock, Entry& entry, Table::Slot slot) {
   slot.SetState(clock.now());
 }
 
+void SetLoadedAccess(Entry& entry, int64_t idle_s, int64_t frequency) {
+  if (eviction.IsLfu()) {
+    if (frequency >= 0) entry.SetAccess(coarse_clock.lfu_minutes << 8 | static_cast<uint32_t>(frequency));
+  } else if (idle_s >= 0) {
+    entry.SetAccess((coarse_clock.lru_seconds - static_cast<uint32_t>(idle_s)) & Entry::kAccessMask);
+  }
+}
+
 void StampUse(AccessClock& clock, Keyspace& keyspace, Entry& entry, Table::Slot slot, bool write) {
   if (eviction.IsLrm() && !write) return;
   uint32_t access = coarse_clock.lru_seconds;

@@ -32,6 +32,7 @@ struct EvictionSettings {
   int samples = 5;
   int lfu_log_factor = 10;
   int lfu_decay_minutes = 1;
+  bool IsLru() const { return policy == EvictionPolicy::kAllKeysLru || policy == EvictionPolicy::kVolatileLru; }
   bool IsLfu() const { return policy == EvictionPolicy::kAllKeysLfu || policy == EvictionPolicy::kVolatileLfu; }
   bool IsLrm() const { return policy == EvictionPolicy::kAllKeysLrm || policy == EvictionPolicy::kVolatileLrm; }
   bool IsVolatile() const { return policy >= EvictionPolicy::kVolatileLru; }
@@ -57,6 +58,8 @@ inline thread_local CoarseClock coarse_clock;
 uint32_t LfuCounterNow(uint32_t access, uint32_t now_minutes);
 // The counter after one more use.
 uint32_t LfuIncrement(uint32_t counter);
+// Of a key that is loaded with its idle time or its frequency; -1: not given. What the policy does not use is ignored.
+void SetLoadedAccess(Entry& entry, int64_t idle_s, int64_t frequency);
 // Seconds since the entry was used (or, under LRM, written).
 uint32_t IdleSeconds(const Entry& entry);
 

@@ -15,7 +15,8 @@ namespace {
 
 constexpr size_t kPagesAtOnce = 16;  // a pool
 constexpr uint32_t kBlocksAClock = 16;
-// A walk over the keys is begun again when the gaps of parts grew by this part of what parts use since the last one.
+// After a walk that was of no use (most of the pages could not be emptied) the next one waits until the gaps of parts
+// have grown by this part of what parts use.
 constexpr size_t kGrowthPart = 64;
 constexpr size_t kGrowthBytes = 64 << 10;
 
@@ -23,6 +24,7 @@ struct SharedParts {
   std::atomic<uint32_t> round{0};  // odd: pages are being emptied, every shard has to walk
   std::atomic<int> shards_left{0};
   std::atomic<size_t> gaps_left{0};
+  size_t pages = 0;  // chosen in this round; guarded by the shared pages' lock
 };
 SharedParts shared_parts;
 
@@ -36,7 +38,13 @@ T* MoveBlock(Heap& heap, T* block, BlockKind kind) {
 }
 
 size_t GrownGaps(size_t used, size_t left) {
-  return compaction_stress.load(std::memory_order_relaxed) ? 0 : left + used / kGrowthPart + kGrowthBytes;
+  if (left == 0 || compaction_stress.load(std::memory_order_relaxed)) return 0;
+  return left + used / kGrowthPart + kGrowthBytes;
+}
+
+// What to wait for after a walk: 0 when it emptied most of the pages it set out for.
+size_t GapsLeft(const PagePools& pools, size_t pages, size_t not_emptied) {
+  return not_emptied * 2 >= pages ? pools.gap_bytes(BlockKind::kPart) : 0;
 }
 
 }  // namespace
@@ -129,7 +137,8 @@ bool BeginSharedParts(size_t tolerated) {
   size_t used = shared.pools.used_bytes(BlockKind::kPart);
   if (gaps <= tolerated || gaps <= GrownGaps(used, shared_parts.gaps_left.load(std::memory_order_relaxed)))
     return false;
-  if (shared.pools.BeginEvacuation(BlockKind::kPart, SIZE_MAX) == 0) return false;
+  shared_parts.pages = shared.pools.BeginEvacuation(BlockKind::kPart, SIZE_MAX);
+  if (shared_parts.pages == 0) return false;
   shared_parts.shards_left.store(shards.count(), std::memory_order_relaxed);
   shared_parts.round.fetch_add(1, std::memory_order_release);
   return true;
@@ -142,8 +151,8 @@ void EndSharedParts() {
   if (shared_parts.shards_left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   Heap::Shared& shared = Heap::shared();
   std::lock_guard guard(shared.lock);
-  shared.pools.EndEvacuation(BlockKind::kPart);
-  shared_parts.gaps_left.store(shared.pools.gap_bytes(BlockKind::kPart), std::memory_order_relaxed);
+  size_t left = shared.pools.EndEvacuation(BlockKind::kPart);
+  shared_parts.gaps_left.store(GapsLeft(shared.pools, shared_parts.pages, left), std::memory_order_relaxed);
   shared_parts.round.fetch_add(1, std::memory_order_release);
 }
 
@@ -190,9 +199,9 @@ bool Shard::BeginWalk(size_t tolerated) {
   walk_.shared_round = round & 1 && round != walk_.shared_round_done ? round : 0;
   PagePools& pools = heap_.own();
   size_t gaps = pools.gap_bytes(BlockKind::kPart);
-  bool own = gaps > tolerated && gaps > GrownGaps(pools.used_bytes(BlockKind::kPart), walk_.gaps_left) &&
-             pools.BeginEvacuation(BlockKind::kPart, SIZE_MAX) > 0;
-  walk_.running = own || walk_.shared_round != 0;
+  bool own = gaps > tolerated && gaps > GrownGaps(pools.used_bytes(BlockKind::kPart), walk_.gaps_left);
+  walk_.pages = own ? pools.BeginEvacuation(BlockKind::kPart, SIZE_MAX) : 0;
+  walk_.running = walk_.pages > 0 || walk_.shared_round != 0;
   return walk_.running;
 }
 
@@ -213,9 +222,8 @@ bool Shard::CompactParts(int64_t deadline_us, size_t tolerated) {
   }
   walk_.db = 0;
   walk_.running = false;
-  heap_.own().EndEvacuation(BlockKind::kPart);
-  // What a walk could not close it will not close the next time either.
-  walk_.gaps_left = heap_.own().gap_bytes(BlockKind::kPart);
+  size_t left = heap_.own().EndEvacuation(BlockKind::kPart);
+  if (walk_.pages > 0) walk_.gaps_left = GapsLeft(heap_.own(), walk_.pages, left);
   if (walk_.shared_round != 0) {
     walk_.shared_round_done = walk_.shared_round;
     EndSharedParts();

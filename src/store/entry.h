@@ -2,7 +2,7 @@
 // The entry: one block per key. docs/entry.md draws it.
 //
 //   offset 0  type (low 4 bits) and encoding (high 4)
-//          1  flags: expiry, wide key length, external value, integer width (2 bits)
+//          1  flags: expiry, wide key length, external value, integer width (2 bits), epoch
 //          2  access: 24 bits, little endian; LRU/LRM: seconds; LFU: 16 bits minutes, 8 bits counter (low byte)
 //          5  key length (255 stands for wide)
 //          6  [key length, 4 bytes, if wide] [expiry, 8 bytes, ms since 1970, if it has one] [key] [value]
@@ -15,8 +15,12 @@
 
 namespace brim {
 
+// The epoch of new entries: Entry::kEpochBit or 0. store/cut.h turns it over while every thread is paused.
+inline uint8_t entry_epoch = 0;
+
 class Entry {
  public:
+  static constexpr uint8_t kEpochBit = 0x20;
   static constexpr size_t kHeaderBytes = 6;
   static constexpr uint32_t kAccessMask = 0xffffff;
 
@@ -28,6 +32,9 @@ class Entry {
   bool has_expiry() const { return raw()[1] & kHasExpiry; }
   bool external() const { return raw()[1] & kExternal; }
   void SetExternal(bool on) { raw()[1] = on ? raw()[1] | kExternal : raw()[1] & ~kExternal; }
+  // Whether a cut has this entry still to be handed over: it has, if this is not entry_epoch.
+  uint8_t epoch() const { return raw()[1] & kEpochBit; }
+  void SetEpoch(uint8_t epoch) { raw()[1] = static_cast<uint8_t>((raw()[1] & ~kEpochBit) | epoch); }
   size_t int_width() const { return size_t{1} << (raw()[1] >> 3 & 3); }
   // Width 1, 2, 4 or 8.
   void SetIntWidth(size_t width) {
@@ -81,7 +88,7 @@ class Entry {
   void Init(Type type, Encoding encoding, std::string_view key, int64_t expiry_ms, bool external) {
     SetType(type, encoding);
     raw()[1] = static_cast<uint8_t>((expiry_ms >= 0 ? kHasExpiry : 0) | (key.size() >= kWideMark ? kWideKey : 0) |
-                                    (external ? kExternal : 0));
+                                    (external ? kExternal : 0) | entry_epoch);
     SetAccess(0);
     raw()[5] = key.size() >= kWideMark ? kWideMark : static_cast<uint8_t>(key.size());
     if (key.size() >= kWideMark) {
@@ -98,6 +105,7 @@ class Entry {
     uint8_t width = from.raw()[1] & 0x18;
     Init(from.type(), from.encoding(), from.key(), expiry_ms, from.external());
     raw()[1] |= width;
+    SetEpoch(from.epoch());
     SetAccess(from.access());
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "store/cut.h"
 #include "store/shard.h"
 
 namespace brim {
@@ -110,6 +111,7 @@ void KeyRef::MakeInt(int64_t number) {
 }
 
 void KeyRef::FreeStructure(bool lazy) {
+  Cut::Before(*this);
   if (!entry_->external()) return;
   void* structure = entry_->pointer();
   if (lazy && FreeEffort(type_, encoding_, structure) > 64) {
@@ -120,6 +122,7 @@ void KeyRef::FreeStructure(bool lazy) {
 }
 
 uint8_t* KeyRef::Retype(Type type, Encoding encoding, size_t bytes, int64_t expiry_ms, bool external, bool lazy) {
+  Cut::Before(*this);
   FreeStructure(lazy);
   bool had = entry_->has_expiry();
   if (had || expiry_ms >= 0) keyspace_->NoteExpiry(hash_, entry_, had, expiry_ms >= 0, expiry_ms);
@@ -132,6 +135,7 @@ uint8_t* KeyRef::Retype(Type type, Encoding encoding, size_t bytes, int64_t expi
 }
 
 void KeyRef::SetExpiry(int64_t at_ms) {
+  Cut::Before(*this);
   bool had = entry_->has_expiry();
   if (!had && at_ms < 0) return;
   keyspace_->NoteExpiry(hash_, entry_, had, at_ms >= 0, at_ms);
@@ -167,6 +171,7 @@ KeyRef Keyspace::Insert(std::string_view key, uint64_t hash, Type type, Encoding
 }
 
 void Keyspace::Erase(KeyRef& ref, bool lazy) {
+  Cut::Before(ref);
   ref.FreeStructure(lazy);
   Entry* entry = ref.entry_;
   if (entry->has_expiry()) expires_--;

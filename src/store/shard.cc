@@ -120,6 +120,7 @@ void Shard::FlushDatabase(int index, bool lazy) {
   // The Keyspace stays where it is: other threads prefetch from its table without the lock.
   Keyspace& keyspace = db(index);
   if (keyspace.size() == 0) return;
+  Cut::BeforeFlush(*this, keyspace);
   auto old = std::make_unique<Keyspace>(this, &heap_, index);
   keyspace.SwapContents(*old);
   if (lazy) FreeLater(std::move(old));

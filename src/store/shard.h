@@ -12,6 +12,7 @@
 
 #include "memory/heap.h"
 #include "store/access.h"
+#include "store/cut.h"
 #include "store/keyspace.h"
 #include "store/lock.h"
 #include "store/notify.h"
@@ -75,6 +76,7 @@ class Shard {
   // there is nothing to be done at present. Gaps of up to `tolerated` bytes are no reason to begin. compaction.cc.
   bool Compact(int64_t deadline_us, size_t tolerated);
   uint64_t compaction_moved = 0;  // blocks
+  ShardCut cut;                   // of a snapshot that is being taken
 
   // --- watched keys
   // `expired`: the key is there but past its time; deleting it is then no change.
@@ -139,7 +141,8 @@ class Shard {
     void* structure = nullptr;
     uint64_t structure_cursor = 0;
     std::vector<void*> structures_done;
-    size_t gaps_left = 0;  // by the last walk
+    size_t pages = 0;      // of the shard's own that this walk is to empty
+    size_t gaps_left = 0;  // by the last walk, if it was of no use
   } walk_;
   friend class EntryMover;
   // Moves one entry to a fresh block. False when no database points at it.

@@ -1,0 +1,90 @@
+#include "persist/rdb_saver.h"
+
+#include <pthread.h>
+
+#include "persist/rdb_format.h"
+#include "store/shard.h"
+
+namespace brim {
+
+RdbSaver::~RdbSaver() {
+  if (thread_.joinable()) thread_.join();
+}
+
+bool RdbSaver::Start(const SaveOptions& options, std::string* error) {
+  options_ = options;
+  if (!file_.Open(options.folder, options.name, error)) return false;
+  RdbWriter header(options.compress);
+  header.Header(options.now_s, options.used_memory, false);
+  Push(header.TakeBytes());
+  for (int i = 0; i < shards.count(); i++) parts_.emplace_back(options.compress);
+  shards_left_ = shards.count();
+  thread_ = std::thread([this] { Run(); });
+  Cut::Begin(this);
+  return true;
+}
+
+void RdbSaver::WalkAll() {
+  for (int i = 0; i < shards.count(); i++) {
+    while (!Cut::Walk(shards[i], INT64_MAX)) std::this_thread::yield();
+  }
+}
+
+bool RdbSaver::Finish(std::string* error) {
+  if (thread_.joinable()) thread_.join();
+  *error = error_;
+  return good_;
+}
+
+void RdbSaver::Take(Shard& shard, int db, const KeyRef& ref) {
+  Part& part = parts_[static_cast<size_t>(shard.index())];
+  if (part.db != db) {
+    part.writer.SelectDb(db);
+    part.db = db;
+  }
+  part.writer.Key(ref);
+  keys_.fetch_add(1, std::memory_order_relaxed);
+  if (part.writer.bytes().size() < kPieceBytes) return;
+  Push(part.writer.TakeBytes());
+  part.db = -1;  // pieces of several shards follow each other in any order
+}
+
+void RdbSaver::ShardDone(Shard& shard) {
+  Part& part = parts_[static_cast<size_t>(shard.index())];
+  if (!part.writer.bytes().empty()) Push(part.writer.TakeBytes());
+  std::lock_guard guard(mutex_);
+  if (--shards_left_ > 0) return;
+  ended_ = true;
+  wake_.notify_one();
+}
+
+void RdbSaver::Push(std::string piece) {
+  queued_bytes_.fetch_add(piece.size(), std::memory_order_relaxed);
+  std::lock_guard guard(mutex_);
+  queue_.push_back(std::move(piece));
+  wake_.notify_one();
+}
+
+// After an error the pieces are still taken, so that the cut comes to its end.
+void RdbSaver::Run() {
+  pthread_setname_np(pthread_self(), "brim-rdb");
+  for (;;) {
+    std::string piece;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return !queue_.empty() || ended_; });
+      if (queue_.empty()) break;
+      piece = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    if (good_) good_ = file_.Write(piece, &error_);
+    queued_bytes_.fetch_sub(piece.size(), std::memory_order_relaxed);
+  }
+  if (good_) {
+    char end = static_cast<char>(rdb::kEof);
+    good_ = file_.Write({&end, 1}, &error_) && file_.FinishRdb(options_.check_sum, &error_);
+  }
+  done_.store(true, std::memory_order_release);
+}
+
+}  // namespace brim

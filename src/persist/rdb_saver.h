@@ -1,0 +1,75 @@
+#pragma once
+// Writes a cut of the databases into an RDB file: what the cut hands over is encoded at once, under the shard's lock, and
+// a thread of its own writes it. What is encoded and not yet written is bounded: the walk waits, clients do not.
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "persist/rdb_file.h"
+#include "persist/rdb_writer.h"
+#include "store/cut.h"
+
+namespace brim {
+
+struct SaveOptions {
+  std::string folder;
+  std::string name;
+  bool compress = true;
+  bool check_sum = true;
+  int64_t now_s = 0;
+  int64_t used_memory = 0;
+};
+
+class RdbSaver final : public CutSink {
+ public:
+  ~RdbSaver() override;
+  // Opens the file and begins the cut; every thread paused. False with the reason when there can be no file.
+  bool Start(const SaveOptions& options, std::string* error);
+  // Walks everything at once (SAVE); every thread paused.
+  void WalkAll();
+  // The file is done, or given up. Any thread.
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  // Waits for the file. True when it is whole; else *error says why not.
+  bool Finish(std::string* error);
+  uint64_t keys() const { return keys_.load(std::memory_order_relaxed); }
+  uint64_t bytes() const { return file_.bytes(); }  // after Finish
+
+  void Take(Shard& shard, int db, const KeyRef& ref) override;
+  bool HasRoom() override { return queued_bytes_.load(std::memory_order_relaxed) < kQueueBytes; }
+  void ShardDone(Shard& shard) override;
+
+ private:
+  static constexpr size_t kQueueBytes = 8 << 20;
+  static constexpr size_t kPieceBytes = 64 << 10;
+  struct Part {
+    explicit Part(bool compress) : writer(compress) {}
+    RdbWriter writer;
+    int db = -1;
+  };
+
+  void Push(std::string piece);
+  void Run();
+
+  SaveOptions options_;
+  SafeFile file_;
+  std::vector<Part> parts_;  // by shard; guarded by its lock
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::string> queue_;
+  bool ended_ = false;  // no more pieces; guarded by mutex_
+  int shards_left_ = 0;
+  std::atomic<size_t> queued_bytes_{0};
+  std::atomic<uint64_t> keys_{0};
+  std::atomic<bool> done_{false};
+  bool good_ = true;  // of the writing thread
+  std::string error_;
+  std::thread thread_;
+};
+
+}  // namespace brim

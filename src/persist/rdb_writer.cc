@@ -1,0 +1,203 @@
+#include "persist/rdb_writer.h"
+
+#include <liblzf/lzf.h>
+
+#include <bit>
+#include <cstring>
+
+#include "base/numbers.h"
+#include "persist/rdb_format.h"
+#include "store/access.h"
+#include "types/hash.h"
+#include "types/intset.h"
+#include "types/list.h"
+#include "types/listpack.h"
+#include "types/set.h"
+#include "types/string.h"
+#include "types/zset.h"
+
+namespace brim {
+
+namespace {
+
+constexpr size_t kWorthCompressing = 20;
+constexpr size_t kLongestNumber = 11;  // of those that are written as integers: -2147483648
+
+template <class T>
+T BigEndian(T n) {
+  if constexpr (sizeof(T) == 4) return static_cast<T>(__builtin_bswap32(static_cast<uint32_t>(n)));
+  return static_cast<T>(__builtin_bswap64(static_cast<uint64_t>(n)));
+}
+
+}  // namespace
+
+void RdbWriter::Length(uint64_t n) {
+  if (n < 64) {
+    Byte(static_cast<uint8_t>(n));
+  } else if (n < 16384) {
+    Byte(static_cast<uint8_t>(rdb::kLength14 << 6 | n >> 8));
+    Byte(static_cast<uint8_t>(n));
+  } else if (n <= UINT32_MAX) {
+    Byte(rdb::kLength32);
+    auto big = BigEndian(static_cast<uint32_t>(n));
+    Raw(&big, 4);
+  } else {
+    Byte(rdb::kLength64);
+    auto big = BigEndian(n);
+    Raw(&big, 8);
+  }
+}
+
+// An integer of up to 32 bits, little endian in as many bytes as it needs.
+void RdbWriter::Number(int64_t number) {
+  if (number == static_cast<int8_t>(number)) {
+    Byte(rdb::kEncoded << 6 | rdb::kInt8);
+    Raw(&number, 1);
+  } else if (number == static_cast<int16_t>(number)) {
+    Byte(rdb::kEncoded << 6 | rdb::kInt16);
+    Raw(&number, 2);
+  } else {
+    Byte(rdb::kEncoded << 6 | rdb::kInt32);
+    Raw(&number, 4);
+  }
+}
+
+void RdbWriter::String(std::string_view text) {
+  int64_t number;
+  if (text.size() <= kLongestNumber && ParseInt64(text, &number) && number == static_cast<int32_t>(number)) {
+    Number(number);
+    return;
+  }
+  if (compress_ && text.size() > kWorthCompressing && text.size() < UINT32_MAX) {
+    scratch_.resize(text.size());
+    unsigned size = lzf_compress(text.data(), static_cast<unsigned>(text.size()), scratch_.data(),
+                                 static_cast<unsigned>(text.size() - 4));
+    if (size > 0) {
+      Byte(rdb::kEncoded << 6 | rdb::kLzf);
+      Length(size);
+      Length(text.size());
+      Raw(scratch_.data(), size);
+      return;
+    }
+  }
+  Length(text.size());
+  Raw(text.data(), text.size());
+}
+
+void RdbWriter::Aux(std::string_view name, std::string_view value) {
+  Byte(rdb::kAux);
+  String(name);
+  String(value);
+}
+
+void RdbWriter::Header(int64_t now_s, int64_t used_memory, bool aof_base) {
+  char magic[16];
+  Raw(magic, static_cast<size_t>(snprintf(magic, sizeof magic, "REDIS%04d", rdb::kVersion)));
+  Aux("redis-ver", "7.0.15");
+  Aux("redis-bits", "64");
+  Aux("ctime", std::to_string(now_s));
+  Aux("used-mem", std::to_string(used_memory));
+  Aux("aof-base", aof_base ? "1" : "0");
+}
+
+void RdbWriter::SelectDb(int db) {
+  Byte(rdb::kSelectDb);
+  Length(static_cast<uint64_t>(db));
+}
+
+uint8_t RdbWriter::TypeOf(const Value& value) const {
+  switch (value.type()) {
+    case Type::kList:
+      return rdb::kListQuicklist2;
+    case Type::kSet:
+      // redis-server 7.0 knows no sets in listpacks.
+      return value.encoding() == Encoding::kIntset ? rdb::kSetIntset : rdb::kSet;
+    case Type::kZset:
+      return value.encoding() == Encoding::kListpack ? rdb::kZsetListpack : rdb::kZset2;
+    case Type::kHash:
+      return value.encoding() == Encoding::kListpack ? rdb::kHashListpack : rdb::kHash;
+    default:
+      return rdb::kString;
+  }
+}
+
+void RdbWriter::List(const Value& value) {
+  const auto& list = *value.As<brim::List>();
+  Length(list.nodes);
+  for (ListNode* node = list.head; node != nullptr; node = node->next) {
+    if (node->plain()) {
+      Length(rdb::kPlainNode);
+      char buffer[24];
+      String(ListPlace{node, listpack::First(node->listpack())}.Get().Text(buffer));
+    } else {
+      Length(rdb::kPackedNode);
+      String({reinterpret_cast<const char*>(node->listpack()), listpack::TotalBytes(node->listpack())});
+    }
+  }
+}
+
+void RdbWriter::Content(const Value& value) {
+  switch (value.type()) {
+    case Type::kList:
+      List(value);
+      return;
+    case Type::kSet:
+      if (value.encoding() == Encoding::kIntset) break;
+      Length(SetLength(value));
+      SetForEach(value, [this](const SetMember& member) {
+        String(member.text);
+        return true;
+      });
+      return;
+    case Type::kZset:
+      if (value.encoding() == Encoding::kListpack) break;
+      // From the highest score down: a reader that adds them in this order always adds at one end.
+      Length(ZsetLength(value));
+      ZsetForRanks(value, {0, ZsetLength(value)}, true, [this](std::string_view member, double score) {
+        String(member);
+        Double(score);
+        return true;
+      });
+      return;
+    case Type::kHash:
+      if (value.encoding() == Encoding::kListpack) break;
+      Length(HashLength(value));
+      HashForEach(value, [this](std::string_view field, std::string_view text) {
+        String(field);
+        String(text);
+      });
+      return;
+    default: {
+      char buffer[24];
+      String(ReadString(value, buffer));
+      return;
+    }
+  }
+  // Inline: the bytes are the format's.
+  const uint8_t* bytes = InlineBytes(value);
+  String({reinterpret_cast<const char*>(bytes), MeasureInline(value.encoding(), bytes, 8)});
+}
+
+void RdbWriter::Object(const Value& value) {
+  Byte(TypeOf(value));
+  Content(value);
+}
+
+void RdbWriter::Key(const KeyRef& ref) {
+  if (int64_t at = ref.expiry_ms(); at >= 0) {
+    Byte(rdb::kExpireMs);
+    Raw(&at, sizeof at);
+  }
+  if (eviction.IsLfu()) {
+    Byte(rdb::kFreq);
+    Byte(LfuCounterNow(ref.entry().access(), coarse_clock.lfu_minutes));
+  } else if (eviction.IsLru()) {
+    Byte(rdb::kIdle);
+    Length(IdleSeconds(ref.entry()));
+  }
+  Byte(TypeOf(ref));
+  String(ref.key());
+  Content(ref);
+}
+
+}  // namespace brim

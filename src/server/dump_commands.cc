@@ -1,0 +1,157 @@
+// DUMP and RESTORE: a value as an RDB object, with the version and a checksum behind it.
+#include <cstring>
+
+#include "command/context.h"
+#include "commands/arguments.h"
+#include "persist/crc64.h"
+#include "persist/rdb_format.h"
+#include "persist/rdb_reader.h"
+#include "persist/rdb_writer.h"
+#include "server/server_commands.h"
+#include "store/access.h"
+#include "store/shard.h"
+
+namespace brim {
+
+namespace {
+
+constexpr size_t kFooterBytes = 2 + 8;  // version, checksum; both little endian
+
+void Dump(Context& context) {
+  KeyRef ref = context.Lookup(context.arg(1), LookupKind::kRead);
+  if (!ref) {
+    context.reply().Null();
+    return;
+  }
+  RdbWriter writer(true);
+  writer.Object(ref);
+  auto version = static_cast<uint16_t>(rdb::kVersion);
+  writer.Raw(&version, sizeof version);
+  uint64_t checksum = Crc64(0, writer.bytes().data(), writer.bytes().size());
+  writer.Raw(&checksum, sizeof checksum);
+  context.reply().Bulk(writer.bytes());
+}
+
+// Version and checksum. A checksum of 0 was not computed (rdbchecksum no).
+bool FooterIsGood(std::string_view payload) {
+  if (payload.size() < kFooterBytes) return false;
+  uint16_t version;
+  uint64_t checksum;
+  memcpy(&version, payload.data() + payload.size() - kFooterBytes, sizeof version);
+  memcpy(&checksum, payload.data() + payload.size() - sizeof checksum, sizeof checksum);
+  if (version > rdb::kMaxVersion) return false;
+  return checksum == 0 || checksum == Crc64(0, payload.data(), payload.size() - sizeof checksum);
+}
+
+struct RestoreOptions {
+  bool replace = false;
+  bool absolute = false;
+  int64_t idle_s = -1;
+  int64_t frequency = -1;
+};
+
+bool ReadOptions(Context& context, RestoreOptions* options) {
+  for (size_t i = 4; i < context.argc(); i++) {
+    bool more = i + 1 < context.argc();
+    if (ArgIs(context, i, "REPLACE")) {
+      options->replace = true;
+    } else if (ArgIs(context, i, "ABSTTL")) {
+      options->absolute = true;
+    } else if (more && options->frequency < 0 && ArgIs(context, i, "IDLETIME")) {
+      if (!ParseIntArg(context, ++i, &options->idle_s)) return false;
+      if (options->idle_s < 0) {
+        context.reply().Error("ERR Invalid IDLETIME value, must be >= 0");
+        return false;
+      }
+    } else if (more && options->idle_s < 0 && ArgIs(context, i, "FREQ")) {
+      if (!ParseIntArg(context, ++i, &options->frequency)) return false;
+      if (options->frequency < 0 || options->frequency > 255) {
+        context.reply().Error("ERR Invalid FREQ value, must be >= 0 and <= 255");
+        return false;
+      }
+    } else {
+      context.reply().Error(errors::kSyntax);
+      return false;
+    }
+  }
+  return true;
+}
+
+void Restore(Context& context) {
+  RestoreOptions options;
+  if (!ReadOptions(context, &options)) return;
+  std::string_view key = context.arg(1);
+  KeyRef there = context.Lookup(key, LookupKind::kWrite);
+  if (there && !options.replace) {
+    context.reply().Error("BUSYKEY Target key name already exists.");
+    return;
+  }
+  int64_t ttl;
+  if (!ParseIntArg(context, 2, &ttl)) return;
+  if (ttl < 0) {
+    context.reply().Error("ERR Invalid TTL value, must be >= 0");
+    return;
+  }
+  std::string_view payload = context.arg(3);
+  if (!FooterIsGood(payload)) {
+    context.reply().Error("ERR DUMP payload version or checksum are wrong");
+    return;
+  }
+  uint64_t hash = HashBytes(key);
+  Shard& shard = shards.Of(hash);
+  MemoryInput input(payload.substr(0, payload.size() - kFooterBytes));
+  RdbReader reader(input);
+  LoadedValue loaded;
+  uint8_t type;
+  if (!reader.Byte(&type) || !reader.Object(type, &shard.heap(), &loaded) || loaded.empty ||
+      input.offset() != payload.size() - kFooterBytes) {
+    context.reply().Error("ERR Bad data format");
+    return;
+  }
+  if (there) context.Delete(there, false);
+  int64_t expiry_ms = ttl == 0 ? -1 : options.absolute ? ttl : context.now_ms() + ttl;
+  if (ttl != 0 && expiry_ms < context.now_ms()) {
+    // Past its time already: it is not made, and what it would have replaced is gone.
+    if (there) context.Changed(key, kNotifyGeneric, "del");
+    context.reply().Ok();
+    return;
+  }
+  KeyRef ref = InstallValue(shard.db(context.db()), key, hash, loaded, expiry_ms);
+  SetLoadedAccess(ref.entry(), options.idle_s, options.frequency);
+  context.SignalReady(context.db(), key);
+  context.Changed(key, kNotifyGeneric, "restore");
+  context.reply().Ok();
+}
+
+constexpr CommandSpec kRows[] = {
+    {"dump",
+     2,
+     kReadonly,
+     {KeyAt(1, kKeyRO | kKeyAccess)},
+     kCatKeyspace,
+     Group::kGeneric,
+     "2.6.0",
+     "O(1) to find the key, O(N) in the bytes of its value",
+     "Answers a key's value as bytes that RESTORE takes.",
+     "key",
+     Dump,
+     nullptr,
+     "nondeterministic_output"},
+    {"restore",
+     -4,
+     kWrite | kDenyOom,
+     {KeyAt(1, kKeyOW | kKeyUpdate)},
+     kCatKeyspace | kCatDangerous,
+     Group::kGeneric,
+     "2.6.0",
+     "O(1) to make the key, O(N) in the bytes of its value, O(N log N) for sorted sets",
+     "Makes a key from the bytes that DUMP answered.",
+     "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+     Restore},
+};
+
+}  // namespace
+
+const CommandTable kDumpCommands = kRows;
+
+}  // namespace brim

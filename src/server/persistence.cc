@@ -1,0 +1,178 @@
+#include "server/persistence.h"
+
+#include <unistd.h>
+
+#include <climits>
+#include <mutex>
+
+#include "base/monotonic.h"
+#include "memory/account.h"
+#include "server/log.h"
+#include "server/pause.h"
+#include "server/server.h"
+#include "server/worker.h"
+
+namespace brim {
+
+Persistence persistence;
+
+namespace {
+
+constexpr int64_t kSliceUs = 200;
+constexpr int64_t kRetrySeconds = 5;  // after a save that failed
+
+std::string WorkingFolder() {
+  char path[PATH_MAX];
+  return getcwd(path, sizeof path) != nullptr ? path : ".";
+}
+
+std::string FilePath() { return WorkingFolder() + "/" + server.config().dbfilename; }
+
+}  // namespace
+
+SaveOptions Persistence::Options() const {
+  SaveOptions options;
+  options.folder = WorkingFolder();
+  options.name = server.config().dbfilename;
+  options.compress = server.config().rdbcompression;
+  options.check_sum = server.config().rdbchecksum;
+  options.now_s = WallUs() / 1'000'000;
+  options.used_memory = UsedMemory();
+  return options;
+}
+
+bool Persistence::Load() {
+  int64_t started_us = MonotonicUs();
+  LoadFigures figures;
+  std::string error;
+  int64_t now_ms = WallUs() / 1000;
+  LoadResult result = LoadRdbFile(FilePath(), now_ms, server.config().rdbchecksum, &figures, &error);
+  figures_.last_save_s = now_ms / 1000;
+  if (result == LoadResult::kNoFile) return true;
+  if (result == LoadResult::kBroken) {
+    LogWarning("Error while loading " + FilePath() + ": " + error + ". Unrecoverable error, aborting now.");
+    return false;
+  }
+  figures_.last_keys_loaded = figures.keys;
+  figures_.last_keys_expired = figures.expired;
+  if (figures.functions > 0) {
+    LogWarning(std::to_string(figures.functions) + " function libraries of the file were left out: no scripts yet");
+  }
+  LogNotice("Done loading RDB, keys loaded: " + std::to_string(figures.keys) +
+            ", keys expired: " + std::to_string(figures.expired) + ".");
+  char seconds[32];
+  snprintf(seconds, sizeof seconds, "%.3f", static_cast<double>(MonotonicUs() - started_us) / 1e6);
+  LogNotice("DB loaded from disk: " + std::string(seconds) + " seconds");
+  return true;
+}
+
+void Persistence::Ended(bool good, const std::string& error) {
+  int64_t now_s = WallUs() / 1'000'000;
+  figures_.last_seconds = now_s - figures_.started_s;
+  figures_.last_good = good;
+  if (!good) {
+    LogWarning("Error saving DB on disk: " + error);
+    return;
+  }
+  figures_.last_save_s = now_s;
+  figures_.saves++;
+  server.changes_base = changes_at_cut_;
+  LogNotice("DB saved on disk");
+}
+
+bool Persistence::StartSave(std::string* error) {
+  scheduled_ = false;
+  auto saver = std::make_unique<RdbSaver>();
+  figures_.started_s = figures_.last_try_s = WallUs() / 1'000'000;
+  changes_at_cut_ = server.TotalChanges();
+  keys_at_cut_ = 0;
+  for (int i = 0; i < shards.count(); i++) {
+    for (int db = 0; db < shards[i].databases(); db++) keys_at_cut_ += shards[i].db(db).size();
+  }
+  if (!saver->Start(Options(), error)) {
+    Ended(false, *error);
+    return false;
+  }
+  saver_ = std::move(saver);
+  return true;
+}
+
+bool Persistence::SaveNow(std::string* error) {
+  if (saver_ != nullptr) {
+    // One is running: bring it to its end first.
+    saver_->WalkAll();
+    std::string ignored;
+    bool good = saver_->Finish(&ignored);
+    Ended(good, ignored);
+    saver_.reset();
+  }
+  if (!StartSave(error)) return false;
+  saver_->WalkAll();
+  bool good = saver_->Finish(error);
+  saver_.reset();
+  Ended(good, *error);
+  return good;
+}
+
+bool Persistence::SaveAtExit() {
+  if (exit_decided_ || !has_save_points()) {
+    if (saver_ != nullptr) saver_->WalkAll();
+    saver_.reset();
+    return true;
+  }
+  LogNotice("Saving the final RDB snapshot before exiting.");
+  std::string error;
+  return SaveNow(&error);
+}
+
+bool Persistence::Turn(Worker& worker) {
+  if (!Cut::running()) return false;
+  bool left = false;
+  auto step = static_cast<int>(server.workers().size());
+  int64_t deadline = MonotonicUs() + kSliceUs;
+  for (int i = worker.index(); i < shards.count(); i += step) {
+    std::lock_guard guard(shards[i].lock());
+    if (!Cut::Walk(shards[i], deadline)) left = true;
+  }
+  return left;
+}
+
+bool Persistence::has_save_points() const { return !server.config().save_points.empty(); }
+
+uint64_t Persistence::dirty() const { return server.TotalChanges() - server.changes_base; }
+
+void Persistence::ResetDirty() { server.changes_base = server.TotalChanges(); }
+
+bool Persistence::RefusesWrites() const {
+  return !figures_.last_good && server.config().stop_writes_on_bgsave_error && has_save_points();
+}
+
+bool Persistence::Due(int64_t now_s) const {
+  if (scheduled_) return true;
+  if (!figures_.last_good && now_s - figures_.last_try_s <= kRetrySeconds) return false;
+  for (const SavePoint& point : server.config().save_points) {
+    if (now_s - figures_.last_save_s <= point.seconds || dirty() < point.changes) continue;
+    LogNotice(std::to_string(point.changes) + " changes in " + std::to_string(point.seconds) + " seconds. Saving...");
+    return true;
+  }
+  return false;
+}
+
+void Persistence::Cron(Worker& worker) {
+  bool ended = saver_ != nullptr && saver_->done();
+  if (!ended && (saver_ != nullptr || !Due(worker.now_ms / 1000))) return;
+  thread_pause.Begin(worker.index());
+  // While this thread waited for the pause another may have ended or begun one.
+  std::string error;
+  if (saver_ != nullptr && saver_->done()) {
+    bool good = saver_->Finish(&error);
+    saver_.reset();
+    Ended(good, error);
+    if (good) LogNotice("Background saving terminated with success");
+  } else if (saver_ == nullptr && !ended && StartSave(&error)) {
+    LogNotice("Background saving started");
+  }
+  thread_pause.End();
+}
+
+}  // namespace brim

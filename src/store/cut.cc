@@ -1,0 +1,65 @@
+#include "store/cut.h"
+
+#include "base/monotonic.h"
+#include "store/shard.h"
+
+namespace brim {
+
+void Cut::Begin(CutSink* sink) {
+  sink_ = sink;
+  entry_epoch ^= Entry::kEpochBit;
+  for (int i = 0; i < shards.count(); i++) {
+    ShardCut& cut = shards[i].cut;
+    cut.databases.clear();
+    for (int db = 0; db < shards[i].databases(); db++) cut.databases.push_back({&shards[i].db(db), db});
+    cut.at = 0;
+    cut.cursor = 0;
+    cut.running = true;
+  }
+  shards_left_.store(shards.count(), std::memory_order_release);
+}
+
+void Cut::HandOverFrom(Shard& shard, int db, const KeyRef& ref) {
+  sink_->Take(shard, db, ref);
+  ref.entry().SetEpoch(entry_epoch);
+}
+
+void Cut::HandOver(const KeyRef& ref) {
+  Shard& shard = ref.keyspace().shard();
+  if (!shard.cut.running) return;
+  for (const ShardCut::Database& database : shard.cut.databases) {
+    if (database.keyspace != &ref.keyspace()) continue;
+    HandOverFrom(shard, database.number, ref);
+    return;
+  }
+}
+
+void Cut::BeforeFlush(Shard& shard, Keyspace& keyspace) {
+  if (!running() || !shard.cut.running) return;
+  keyspace.table().ForEach([&](Table::Slot slot) {
+    auto* entry = slot.As<Entry>();
+    if (entry->epoch() != entry_epoch) HandOver(KeyRef(&keyspace, entry, 0));
+  });
+}
+
+bool Cut::Walk(Shard& shard, int64_t deadline_us) {
+  ShardCut& cut = shard.cut;
+  if (!cut.running) return true;
+  while (cut.at < cut.databases.size()) {
+    ShardCut::Database& database = cut.databases[cut.at];
+    do {
+      if (MonotonicUs() >= deadline_us || !sink_->HasRoom()) return false;
+      cut.cursor = database.keyspace->table().Scan(cut.cursor, [&](Table::Slot slot) {
+        auto* entry = slot.As<Entry>();
+        if (entry->epoch() != entry_epoch) HandOverFrom(shard, database.number, KeyRef(database.keyspace, entry, 0));
+      });
+    } while (cut.cursor != 0);
+    cut.at++;
+  }
+  cut.running = false;
+  sink_->ShardDone(shard);
+  shards_left_.fetch_sub(1, std::memory_order_acq_rel);
+  return true;
+}
+
+}  // namespace brim

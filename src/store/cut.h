@@ -1,0 +1,65 @@
+#pragma once
+// A consistent cut of all databases, handed to a sink while the server goes on serving, without a fork and without a copy.
+//
+// Each entry carries one bit, its epoch. Beginning a cut (every thread paused) turns the process's epoch over: whatever
+// was there before now has the other bit and is still to be handed over. A walk goes over each shard in slices; an entry
+// that is about to change or to go before the walk comes by is handed over first, as it was. New entries are born with
+// the new epoch and are none of the cut's. In the end every entry has it, and the next cut can begin. docs/snapshot.md.
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "store/keyspace.h"
+
+namespace brim {
+
+class Shard;
+
+// What takes the entries of a cut. The shard's lock is held.
+class CutSink {
+ public:
+  virtual ~CutSink() = default;
+  // An entry as it was at the cut. `db`: the number of its database then.
+  virtual void Take(Shard& shard, int db, const KeyRef& ref) = 0;
+  // False: the walk is to wait. What is about to change does not ask.
+  virtual bool HasRoom() = 0;
+  // The shard's last entry was taken.
+  virtual void ShardDone(Shard& shard) = 0;
+};
+
+class Cut {
+ public:
+  static bool running() { return shards_left_.load(std::memory_order_acquire) > 0; }
+  // Every thread paused; no cut may be running. The sink has to live until running() is false.
+  static void Begin(CutSink* sink);
+  // A slice of the shard's walk, until the deadline (monotonic) or the sink has no room. True when there is no more to do
+  // here. Needs the shard's lock.
+  static bool Walk(Shard& shard, int64_t deadline_us);
+
+  // Before the entry changes or goes. Two loads and a compare when no cut is running. Needs the shard's lock.
+  static void Before(const KeyRef& ref) {
+    if (ref.entry().epoch() != entry_epoch && running()) HandOver(ref);
+  }
+  // Before all entries of a database go at once. O(entries of the cut that are left).
+  static void BeforeFlush(Shard& shard, Keyspace& keyspace);
+
+ private:
+  static void HandOver(const KeyRef& ref);
+  static void HandOverFrom(Shard& shard, int db, const KeyRef& ref);
+  static inline CutSink* sink_ = nullptr;
+  static inline std::atomic<int> shards_left_{0};
+};
+
+// A shard's part of a cut.
+struct ShardCut {
+  struct Database {
+    Keyspace* keyspace;
+    int number;
+  };
+  std::vector<Database> databases;  // as they were numbered at the cut
+  size_t at = 0;
+  uint64_t cursor = 0;
+  bool running = false;
+};
+
+}  // namespace brim

@@ -1,0 +1,286 @@
+#!/usr/bin/python3
+"""Saving and loading, compared with redis-server. run.py --server "brim-server --threads 2" [--seed N]
+
+Files and DUMP payloads go both ways and the whole keyspaces are compared by DEBUG DIGEST; cuts taken while clients
+write are consistent; files that are cut short or changed never crash the server.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+
+from servers import ORACLE, Server, Tally  # noqa: E402
+from wire import Closed  # noqa: E402
+
+
+def text(r, most=40):
+    kind = r.randrange(6)
+    if kind == 0:
+        return str(r.randrange(-(1 << 63), 1 << 63) >> r.randrange(64))
+    if kind == 1:
+        return bytes(r.randrange(256) for _ in range(r.randrange(most)))
+    if kind == 2:
+        return "abc" * r.randrange(1, most)
+    return "".join(r.choice("abcdefgh") for _ in range(r.randrange(1, most)))
+
+
+def populate(c, r, keys):
+    """Keys of every type and encoding, in three databases, some with expiries."""
+    for db in (0, 3, 9):
+        batch = [["SELECT", db]]
+        for i in range(keys):
+            key, kind, n = f"k{db}:{i}", r.randrange(10), r.choice((1, 3, 20, 200, 700))
+            if kind == 0:
+                batch.append(["SET", key, text(r)])
+            elif kind == 1:
+                batch.append(["SET", key, text(r, 3000) * r.choice((1, 1, 40))])
+            elif kind == 2:
+                batch.append(["RPUSH", key, *(text(r, r.choice((8, 40, 9000 if n < 20 else 40))) for _ in range(n))])
+            elif kind == 3:
+                batch.append(
+                    ["SADD", key, *(r.randrange(-(1 << r.choice((7, 15, 31, 62))), 1 << 20) for _ in range(n))]
+                )
+            elif kind == 4:
+                batch.append(["SADD", key, *(text(r) for _ in range(n))])
+            elif kind in (5, 6):
+                score = lambda: r.choice(
+                    (r.random() * 1e6, r.randrange(-5, 5), "inf", "-inf", "-0", 1e300, 0.1)
+                )  # noqa: E731
+                batch.append(["ZADD", key, *(x for _ in range(n) for x in (score(), text(r)))])
+            else:
+                batch.append(["HSET", key, *(x for _ in range(n) for x in (text(r), text(r, r.choice((20, 100)))))])
+            if r.randrange(4) == 0:
+                batch.append(["PEXPIRE", key, r.randrange(100000, 10**9)])
+        bad = [reply for reply in c.pipeline(batch) if reply[0] == "-"]
+        assert not bad, bad[:2]
+    c.call("SELECT", 0)
+
+
+def digest(c):
+    return c.value("DEBUG", "DIGEST")
+
+
+def names(c):
+    """Every key with its type, encoding and expiry."""
+    out = {}
+    for db in (0, 3, 9):
+        c.call("SELECT", db)
+        for key in c.value("KEYS", "*"):
+            out[db, key] = (c.value("TYPE", key), c.value("OBJECT", "ENCODING", key), c.value("PEXPIRETIME", key))
+    c.call("SELECT", 0)
+    return out
+
+
+def move_file(tally, what, source, target, r, keys):
+    """Saved by one, loaded by the other."""
+    with Server(source) as a:
+        with a.connect(60) as c:
+            populate(c, r, keys)
+            tally.check(c.call("SAVE") == ("+", b"OK"), f"{what}: SAVE")
+            wanted, listing = digest(c), names(c)
+        with Server(target) as b:
+            folder = b.folder
+            b.kill()
+            shutil.copy(os.path.join(a.folder, "dump.rdb"), os.path.join(folder, "dump.rdb"))
+            b.start()
+            with b.connect(60) as c:
+                tally.check(digest(c) == wanted, f"{what}: the same digest")
+                there = names(c)
+                different = [k for k in listing if there.get(k) != listing[k]]
+                tally.check(
+                    there == listing,
+                    f"{what}: keys, encodings, expiries",
+                    f"{[(k, listing[k], there.get(k)) for k in different[:3]]}",
+                )
+
+
+def reload(tally, command, r):
+    with Server(command) as server, server.connect(60) as c:
+        populate(c, r, 150)
+        before, listing = digest(c), names(c)
+        tally.check(c.call("DEBUG", "RELOAD") == ("+", b"OK"), "DEBUG RELOAD")
+        tally.check(digest(c) == before and names(c) == listing, "DEBUG RELOAD changes nothing")
+
+
+def payloads(tally, command, r):
+    """DUMP here, RESTORE there, both ways; hostile payloads get an error."""
+    with Server(command) as ours, Server(ORACLE) as oracle, ours.connect(60) as a, oracle.connect(60) as b:
+        populate(a, r, 120)
+        populate(b, r, 120)
+        dumps = []
+        for source, target, prefix in ((a, b, "from-brim:"), (b, a, "from-redis:")):
+            keys = source.value("KEYS", "*")
+            keys = [k for k in keys if not k.startswith(b"from")]
+            for key in keys:
+                payload = source.value("DUMP", key)
+                dumps.append(payload)
+                ttl = max(0, source.value("PTTL", key))
+                reply = target.call("RESTORE", prefix.encode() + key, ttl, payload)
+                tally.check(reply == ("+", b"OK"), f"RESTORE {prefix}{key!r}", f"{reply}")
+            checks = [
+                key
+                for key in keys
+                if source.value("DEBUG", "DIGEST-VALUE", key)
+                != target.value("DEBUG", "DIGEST-VALUE", prefix.encode() + key)
+            ]
+            tally.check(not checks, f"values of {prefix}", f"{checks[:3]}")
+        for case in (
+            ["RESTORE", "new", "-1", dumps[0]], ["RESTORE", "new", "x", dumps[0]], ["RESTORE", "new", 0, b"short"],
+            ["RESTORE", "new", 0, dumps[0][:-1] + b"x"], ["RESTORE", "new", 0, dumps[0], "IDLETIME", "-1"],
+            ["RESTORE", "new", 0, dumps[0], "FREQ", 256], ["RESTORE", "new", 0, dumps[0], "FREQ"],
+            ["RESTORE", "new", 0, dumps[0], "IDLETIME", 1, "FREQ", 1], ["RESTORE", "new", 0, dumps[0], "NOPE"],
+            ["SET", "there", 1], ["RESTORE", "there", 0, dumps[0]], ["RESTORE", "there", 0, dumps[0], "REPLACE"],
+            ["RESTORE", "there", 1, dumps[0], "REPLACE", "ABSTTL"], ["EXISTS", "there"], ["DUMP", "nokey"],
+            ["RESTORE", "new2", 100000, dumps[0], "IDLETIME", 1000], ["RESTORE", "new2", 0, dumps[0]],
+        ):  # fmt: skip
+            x, y = a.call(*case), b.call(*case)
+            tally.check(x == y, f"{[w if len(str(w)) < 30 else '...' for w in case]}", f"{x} instead of {y}")
+        survived = 0
+        for _ in range(3000):
+            payload = bytearray(r.choice(dumps)[:-8])
+            for _ in range(r.choice((1, 1, 2, 5))):
+                payload[r.randrange(len(payload) - 2)] = r.randrange(256)
+            if r.randrange(4) == 0:
+                del payload[r.randrange(len(payload) - 2) : -2]
+            reply = a.call("RESTORE", "hostile", 0, bytes(payload) + b"\0" * 8, "REPLACE")
+            survived += reply[0] == "+" or reply[1].startswith(b"ERR")
+        tally.check(survived == 3000, "hostile payloads", f"{survived}")
+        tally.check(ours.alive(), "hostile payloads: the server stands", ours.log_tail())
+
+
+def cuts(tally, command, count):
+    """Transfers between accounts go on while cuts are taken: in each file the sum is what it always is."""
+    accounts, total = 400, 400 * 1000
+    with Server(command) as server, server.connect(60) as c:
+        c.pipeline([["SET", f"a:{i}", 1000] for i in range(accounts)])
+        c.pipeline([["HSET", f"h:{i}", "f", "v" * 50] for i in range(20000)])
+        over, errors = threading.Event(), []
+
+        def transfer(seed):
+            r, mine = random.Random(seed), server.connect(60)
+            while not over.is_set():
+                batch = []
+                for _ in range(40):
+                    x, y, n = r.randrange(accounts), r.randrange(accounts), r.randrange(10)
+                    batch += [["MULTI"], ["DECRBY", f"a:{x}", n], ["INCRBY", f"a:{y}", n], ["EXEC"]]
+                    batch += [["HSET", f"h:{r.randrange(20000)}", "g", n], ["DEL", f"h:{r.randrange(20000)}"],
+                              ["RENAME", f"h:{r.randrange(20000)}", f"h:{r.randrange(20000)}"]]  # fmt: skip
+                mine.pipeline(batch)
+
+        crew = [threading.Thread(target=transfer, args=(i,), daemon=True) for i in range(3)]
+        for t in crew:
+            t.start()
+        with Server(command) as second:
+            for n in range(count):
+                reply = c.call("BGSAVE")
+                if reply != ("+", b"Background saving started"):
+                    errors.append(f"{reply}")
+                until = time.monotonic() + 30
+                while b"rdb_bgsave_in_progress:1" in c.value("INFO", "persistence") and time.monotonic() < until:
+                    time.sleep(0.01)
+                second.kill()
+                shutil.copy(os.path.join(server.folder, "dump.rdb"), os.path.join(second.folder, "dump.rdb"))
+                second.start()
+                with second.connect(60) as d:
+                    there = sum(int(v) for v in d.value("MGET", *(f"a:{i}" for i in range(accounts))))
+                    if there != total:
+                        errors.append(f"cut {n}: {there} instead of {total}")
+        over.set()
+        for t in crew:
+            t.join()
+        tally.check(not errors, f"{count} cuts while clients write", "; ".join(errors[:5]))
+
+
+def broken_files(tally, command, r):
+    """Cut short or changed: the server says where and ends with 1, or loads it; it never crashes."""
+    with Server(command) as server, server.connect() as c:
+        populate(c, r, 12)
+        c.call("SAVE")
+        with open(os.path.join(server.folder, "dump.rdb"), "rb") as f:
+            whole = f.read()
+    crashes, silent = [], 0
+    words = command.split()
+    with tempfile.TemporaryDirectory() as folder:
+        for n in range(60):
+            data = bytearray(whole)
+            if n < 30:
+                del data[r.randrange(1, len(data)) :]
+            else:
+                data[r.randrange(len(data))] ^= 1 << r.randrange(8)
+            with open(os.path.join(folder, "dump.rdb"), "wb") as f:
+                f.write(data)
+            line = words + ["--port", "0", "--save", "", "--dir", folder]
+            process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+            try:
+                said, _ = process.communicate(timeout=3)
+                if process.returncode != 1:
+                    crashes.append(f"{n}: exit code {process.returncode}")
+                silent += b"at offset" not in said
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=20)
+                crashes.append(f"{n}: it was loaded")
+        tally.check(not crashes, "broken files end the start", "; ".join(crashes[:4]))
+        tally.check(silent == 0, "and the log says at which offset")
+
+
+def life(tally, command):
+    """Save points, the end of the process, trouble with the disk."""
+    with Server(command, ["--save", "1 5"]) as server:
+        with server.connect() as c:
+            c.pipeline([["SET", f"k:{i}", i] for i in range(100)])
+            until = time.monotonic() + 10
+            while b"rdb_saves:0" in c.value("INFO", "persistence") and time.monotonic() < until:
+                time.sleep(0.1)
+            tally.check(b"rdb_saves:1" in c.value("INFO", "persistence"), "a save point saves")
+            c.call("SET", "last", "one")
+        server.process.terminate()
+        tally.check(server.process.wait(20) == 0, "SIGTERM: exit code")
+        server.start()
+        with server.connect() as c:
+            tally.check(c.value("GET", "last") == b"one" and c.value("DBSIZE") == 101, "SIGTERM saves")
+            shutil.rmtree(server.folder)
+            tally.check(c.call("SAVE")[0] == "-", "SAVE into a folder that is gone")
+            reply = c.call("SET", "a", 1)
+            tally.check(reply[0] == "-" and reply[1].startswith(b"MISCONF Redis is configured"), "MISCONF", f"{reply}")
+            tally.check(c.value("GET", "last") == b"one", "reads are served meanwhile")
+            os.mkdir(server.folder)
+            c.call("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+            tally.check(c.call("SET", "a", 1) == ("+", b"OK"), "stop-writes-on-bgsave-error no")
+            c.call("CONFIG", "SET", "save", "")
+            try:
+                c.call("SHUTDOWN", "NOSAVE")
+            except (Closed, OSError):
+                pass
+            tally.check(server.process.wait(20) == 0, "SHUTDOWN NOSAVE: exit code")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--server", required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cuts", type=int, default=10)
+    options = parser.parse_args()
+    tally, r, ours = Tally(), random.Random(options.seed), options.server
+    move_file(tally, "redis-server to Brim", ORACLE, ours, r, 300)
+    move_file(tally, "Brim to redis-server", ours, ORACLE, r, 300)
+    move_file(tally, "Brim to Brim", ours, ours, r, 100)
+    reload(tally, ours, r)
+    payloads(tally, ours, r)
+    cuts(tally, ours, options.cuts)
+    broken_files(tally, ours, r)
+    life(tally, ours)
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
