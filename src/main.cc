@@ -28,7 +28,7 @@ void RegisterCommands() {
         kKeyCommands,       kKeyspaceCommands,       kExpireCommands,       kObjectCommands,
         kSortCommands,      kConnectionCommands,     kClientCommands,       kTransactionCommands,
         kConfigCommands,    kCommandCommands,        kInfoCommands,         kMemoryCommands,
-        kDebugCommands,     kAdminCommands,         kPersistenceCommands,  kDumpCommands}) {
+        kDebugCommands,     kAdminCommands,          kPersistenceCommands,  kDumpCommands}) {
     registry.Add(table);
   }
 }

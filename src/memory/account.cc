@@ -17,10 +17,11 @@
 
 #ifndef BRIM_PLAIN_MALLOC
 #include <jemalloc/jemalloc.h>
-// Few arenas, free pages given back after a second: a small process that does not grow behind its owner's back.
+// Few arenas, free pages given back within a tenth of a second: a small process that does not grow behind its owner's
+// back.
 extern "C" {
 const char* malloc_conf =
-    "narenas:2,tcache_max:4096,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:false,thp:never";
+    "narenas:2,tcache_max:4096,dirty_decay_ms:100,muzzy_decay_ms:0,background_thread:false,thp:never";
 }
 #endif
 

@@ -57,7 +57,8 @@ bool FileReader::Header() {
     // Leading zeros are no canonical number.
     version = 0;
     for (int i = 5; i < 9; i++) {
-      if (memcmp(magic, "REDIS", 5) != 0 || magic[i] < '0' || magic[i] > '9') return reader_.Fail("the signature of an RDB file");
+      if (memcmp(magic, "REDIS", 5) != 0 || magic[i] < '0' || magic[i] > '9')
+        return reader_.Fail("the signature of an RDB file");
       version = version * 10 + magic[i] - '0';
     }
   }
@@ -151,7 +152,8 @@ bool FileReader::Checksum(bool check_sum) {
   uint64_t computed = input_.checksum();
   uint64_t stored;
   if (!reader_.Raw(&stored, sizeof stored)) return false;
-  return !check_sum || stored == 0 || stored == computed || reader_.Fail("the checksum, which does not fit the content");
+  return !check_sum || stored == 0 || stored == computed ||
+         reader_.Fail("the checksum, which does not fit the content");
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ enum class LoadResult : uint8_t { kLoaded, kNoFile, kBroken };
 
 // Reads a file into the databases; what is past its time is left out. kBroken: *error says what was being read and at
 // which offset; what came before it is loaded. Every thread paused, or none started.
-LoadResult LoadRdbFile(const std::string& path, int64_t now_ms, bool check_sum, LoadFigures* figures, std::string* error);
+LoadResult LoadRdbFile(const std::string& path, int64_t now_ms, bool check_sum, LoadFigures* figures,
+                       std::string* error);
 
 // A file that comes to be under a temporary name and takes its own when it is whole: written, synced, renamed, the
 // folder synced.

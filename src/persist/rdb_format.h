@@ -5,8 +5,8 @@
 
 namespace brim::rdb {
 
-inline constexpr int kVersion = 10;      // that is written: what redis-server 7.0 loads
-inline constexpr int kMaxVersion = 12;   // that is read
+inline constexpr int kVersion = 10;     // that is written: what redis-server 7.0 loads
+inline constexpr int kMaxVersion = 12;  // that is read
 
 enum ObjectType : uint8_t {
   kString = 0,

@@ -133,7 +133,8 @@ bool RdbReader::Compressed(std::string* text) {
   std::string bytes;
   if (!Length(&packed) || !Length(&size)) return false;
   // LZF packs 264 bytes into 3 at best.
-  if (size > kCompressedMax || packed > size || size / 264 > packed) return Fail("a compressed text of impossible size");
+  if (size > kCompressedMax || packed > size || size / 264 > packed)
+    return Fail("a compressed text of impossible size");
   if (!input_.ReadText(packed, &bytes)) return Fail("a compressed text");
   text->resize(size);
   unsigned got = lzf_decompress(bytes.data(), static_cast<unsigned>(packed), text->data(), static_cast<unsigned>(size));
@@ -302,9 +303,8 @@ bool RdbReader::Packed(uint8_t type, Value& value) {
       result = WalkListpack(BytesOf(text_), [&](std::string_view member) { return SetAdd(value, member); });
       return result == WalkResult::kDone || Fail("a set's listpack");
     case rdb::kHashZipmap:
-      result = WalkZipmap(BytesOf(text_), [&](std::string_view field, std::string_view text) {
-        return HashSet(value, field, text);
-      });
+      result = WalkZipmap(BytesOf(text_),
+                          [&](std::string_view field, std::string_view text) { return HashSet(value, field, text); });
       return result == WalkResult::kDone || Fail("a zipmap");
     default:
       return Pairs(type, value);

@@ -1,6 +1,6 @@
 #pragma once
-// Reads lengths, texts and values in the RDB format, of every version, from bytes that nobody vouches for: each length is
-// checked, and what does not fit ends the reading with what was being read and where.
+// Reads lengths, texts and values in the RDB format, of every version, from bytes that nobody vouches for: each length
+// is checked, and what does not fit ends the reading with what was being read and where.
 #include <cstdint>
 #include <memory>
 #include <string>

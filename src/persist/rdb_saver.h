@@ -1,6 +1,6 @@
 #pragma once
-// Writes a cut of the databases into an RDB file: what the cut hands over is encoded at once, under the shard's lock, and
-// a thread of its own writes it. What is encoded and not yet written is bounded: the walk waits, clients do not.
+// Writes a cut of the databases into an RDB file: what the cut hands over is encoded at once, under the shard's lock,
+// and a thread of its own writes it. What is encoded and not yet written is bounded: the walk waits, clients do not.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>

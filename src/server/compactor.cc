@@ -18,9 +18,9 @@ namespace {
 
 constexpr int64_t kSliceUs = 200;
 constexpr int64_t kLookUs = 100'000;
-constexpr size_t kIdlePart = 128;          // gaps that are left alone when nothing presses: this part of what is used,
+constexpr size_t kIdlePart = 128;        // gaps that are left alone when nothing presses: this part of what is used,
 constexpr size_t kIdleBytes = 16 << 10;  // and this much
-constexpr int kPressingPercent = 50;      // of a worker's time
+constexpr int kPressingPercent = 50;     // of a worker's time
 constexpr int kIdlePercent = 25;
 
 bool active = false;
@@ -112,6 +112,7 @@ bool Compactor::Slice(int first, int step, int64_t slice_us, bool pressing, size
     done = shard.Compact(deadline, tolerated) && done;
     size_t after = shard.heap().own().page_bytes();
     if (before > after) *freed += before - after;
+    if (pressing) shard.heap().own().Purge();
   }
   if (MonotonicUs() >= deadline) return false;
   return SliceShared(deadline, pressing, freed) && done;
@@ -128,9 +129,7 @@ bool Compactor::Turn(Worker& worker, bool busy, int64_t start) {
                 : busy   ? worker.defrag_percent
                          : std::max(worker.defrag_percent, kIdlePercent);
   worker.compacting = false;
-  if (pressing) {
-    if (size_t given = GiveBackFreePages(); given > 0) CountRung(Rung::kGiveBack, given);
-  }
+  if (pressing) purger.Ask();
   if (percent == 0) {
     worker.next_compaction_us = start + 10'000;
     if (worker.index() == 0) compaction_figures.running_percent.store(0, std::memory_order_relaxed);

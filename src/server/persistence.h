@@ -11,10 +11,10 @@ namespace brim {
 class Worker;
 
 struct PersistenceFigures {
-  int64_t last_save_s = 0;       // of the last good save, or the start
+  int64_t last_save_s = 0;  // of the last good save, or the start
   int64_t last_try_s = 0;
-  int64_t last_seconds = -1;     // how long the last one took
-  int64_t started_s = 0;         // of the one that is running
+  int64_t last_seconds = -1;  // how long the last one took
+  int64_t started_s = 0;      // of the one that is running
   uint64_t saves = 0;
   bool last_good = true;
   uint64_t last_keys_loaded = 0;

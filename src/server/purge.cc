@@ -1,10 +1,13 @@
 #include "server/purge.h"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <mutex>
 
 #include "base/monotonic.h"
 #include "memory/account.h"
+#include "memory/pressure.h"
 #include "memory/resident.h"
 #include "store/shard.h"
 
@@ -12,7 +15,7 @@ namespace brim {
 
 namespace {
 
-constexpr int64_t kAllocatorPurgeUs = 5000;
+constexpr int64_t kAllocatorPurgeUs = 2000;
 std::atomic<int64_t> next_allocator_purge_us{0};
 
 size_t PurgeHeaps() {
@@ -36,6 +39,46 @@ size_t PurgeEverything() {
   size_t bytes = PurgeHeaps();
   PurgeAllocator();
   return bytes;
+}
+
+void Purger::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Purger::Stop() {
+  {
+    std::lock_guard guard(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Purger::Ask() {
+  int64_t now = MonotonicUs();
+  int64_t due = next_allocator_purge_us.load(std::memory_order_relaxed);
+  if (now < due || !next_allocator_purge_us.compare_exchange_strong(due, now + kAllocatorPurgeUs)) return;
+  {
+    std::lock_guard guard(mutex_);
+    asked_ = true;
+  }
+  wake_.notify_one();
+}
+
+void Purger::Run() {
+  pthread_setname_np(pthread_self(), "brim-purge");
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return asked_ || stop_; });
+    if (stop_) return;
+    asked_ = false;
+    lock.unlock();
+    size_t before = ResidentBytes();
+    PurgeAllocator();
+    size_t after = ResidentBytes();
+    if (before > after) CountRung(Rung::kGiveBack, before - after);
+    lock.lock();
+  }
 }
 
 size_t GiveBackFreePages() {

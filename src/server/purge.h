@@ -1,6 +1,9 @@
 #pragma once
 // Giving free memory back to the system.
+#include <condition_variable>
 #include <cstddef>
+#include <mutex>
+#include <thread>
 
 namespace brim {
 
@@ -8,7 +11,26 @@ namespace brim {
 // every heap and of the general allocator go. Returns the bytes the heaps gave. Every thread paused.
 size_t PurgeEverything();
 
-// Under pressure: the free pages of every heap, and the general allocator's when it was not asked in the last
+// A thread that purges the general allocator when asked to: some milliseconds for tens of megabytes, which no turn of a
+// worker has. Started once; ended with the process.
+class Purger {
+ public:
+  void Start();
+  void Stop();
+  // Soon, when it was not asked in the last milliseconds. Any thread; does not wait.
+  void Ask();
+
+ private:
+  void Run();
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool asked_ = false;
+  bool stop_ = false;
+  std::thread thread_;
+};
+inline Purger purger;
+
+// Under pressure, at once: the free pages of every heap, and the general allocator's when it was not asked in the last
 // milliseconds. Returns the bytes by which resident memory fell. Takes the shards' locks in turn.
 size_t GiveBackFreePages();
 

@@ -14,6 +14,7 @@
 #include "server/pause.h"
 #include "server/persistence.h"
 #include "server/process.h"
+#include "server/purge.h"
 #include "server/transaction.h"
 
 namespace brim {
@@ -135,7 +136,9 @@ int Server::Run() {
       workers_[static_cast<size_t>(i)]->Run();
     });
   }
+  purger.Start();
   workers_[0]->Run();
+  purger.Stop();
   for (auto& thread : threads_) thread.join();
   bool saved = persistence.SaveAtExit();
   CheckAccount();

@@ -81,7 +81,7 @@ class Server final : public ShardObserver {
   std::atomic<bool> active_expire{true};  // DEBUG SET-ACTIVE-EXPIRE
   std::atomic<bool> cron_paused{false};   // DEBUG PAUSE-CRON
   std::atomic<int> stop_signal{0};        // the signal that asked for the end, 0: SHUTDOWN
-  uint64_t changes_base = 0;  // changes counted before the last save or FLUSHALL
+  uint64_t changes_base = 0;              // changes counted before the last save or FLUSHALL
   int64_t stats_reset_ms = 0;
   int shutdown_code = 0;
   int port() const { return config().port; }

@@ -158,7 +158,7 @@ class Worker {
   int64_t next_cron_ms_ = 0;
   int64_t next_second_ms_ = 0;
   uint64_t commands_at_turn_ = 0;
-  bool cut_left_ = false;  // a snapshot's walk wants more turns
+  bool cut_left_ = false;   // a snapshot's walk wants more turns
   bool work_left_ = false;  // lazy freeing or expiry wants the next turn soon
   std::vector<uint64_t> check_list_;
 };

@@ -13,7 +13,7 @@ namespace brim {
 
 namespace {
 
-constexpr size_t kPagesAtOnce = 16;  // a pool
+constexpr size_t kPagesAtOnce = 64;  // a pool
 constexpr uint32_t kBlocksAClock = 16;
 // After a walk that was of no use (most of the pages could not be emptied) the next one waits until the gaps of parts
 // have grown by this part of what parts use.

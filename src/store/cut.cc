@@ -38,7 +38,7 @@ void Cut::BeforeFlush(Shard& shard, Keyspace& keyspace) {
   if (!running() || !shard.cut.running) return;
   keyspace.table().ForEach([&](Table::Slot slot) {
     auto* entry = slot.As<Entry>();
-    if (entry->epoch() != entry_epoch) HandOver(KeyRef(&keyspace, entry, 0));
+    Before(KeyRef(&keyspace, entry, 0));
   });
 }
 

@@ -1,10 +1,12 @@
 #pragma once
-// A consistent cut of all databases, handed to a sink while the server goes on serving, without a fork and without a copy.
+// A consistent cut of all databases, handed to a sink while the server goes on serving, without a fork and without a
+// copy.
 //
 // Each entry carries one bit, its epoch. Beginning a cut (every thread paused) turns the process's epoch over: whatever
-// was there before now has the other bit and is still to be handed over. A walk goes over each shard in slices; an entry
-// that is about to change or to go before the walk comes by is handed over first, as it was. New entries are born with
-// the new epoch and are none of the cut's. In the end every entry has it, and the next cut can begin. docs/snapshot.md.
+// was there before now has the other bit and is still to be handed over. A walk goes over each shard in slices; an
+// entry that is about to change or to go before the walk comes by is handed over first, as it was. New entries are born
+// with the new epoch and are none of the cut's. In the end every entry has it, and the next cut can begin.
+// docs/snapshot.md.
 #include <atomic>
 #include <cstdint>
 #include <vector>
@@ -32,8 +34,8 @@ class Cut {
   static bool running() { return shards_left_.load(std::memory_order_acquire) > 0; }
   // Every thread paused; no cut may be running. The sink has to live until running() is false.
   static void Begin(CutSink* sink);
-  // A slice of the shard's walk, until the deadline (monotonic) or the sink has no room. True when there is no more to do
-  // here. Needs the shard's lock.
+  // A slice of the shard's walk, until the deadline (monotonic) or the sink has no room. True when there is no more to
+  // do here. Needs the shard's lock.
   static bool Walk(Shard& shard, int64_t deadline_us);
 
   // Before the entry changes or goes. Two loads and a compare when no cut is running. Needs the shard's lock.

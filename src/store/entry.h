@@ -32,9 +32,6 @@ class Entry {
   bool has_expiry() const { return raw()[1] & kHasExpiry; }
   bool external() const { return raw()[1] & kExternal; }
   void SetExternal(bool on) { raw()[1] = on ? raw()[1] | kExternal : raw()[1] & ~kExternal; }
-  // Whether a cut has this entry still to be handed over: it has, if this is not entry_epoch.
-  uint8_t epoch() const { return raw()[1] & kEpochBit; }
-  void SetEpoch(uint8_t epoch) { raw()[1] = static_cast<uint8_t>((raw()[1] & ~kEpochBit) | epoch); }
   size_t int_width() const { return size_t{1} << (raw()[1] >> 3 & 3); }
   // Width 1, 2, 4 or 8.
   void SetIntWidth(size_t width) {
@@ -110,6 +107,11 @@ class Entry {
   }
 
  private:
+  friend class Cut;
+  // Whether a cut has this entry still to be handed over: it has, if this is not entry_epoch.
+  uint8_t epoch() const { return raw()[1] & kEpochBit; }
+  void SetEpoch(uint8_t epoch) { raw()[1] = static_cast<uint8_t>((raw()[1] & ~kEpochBit) | epoch); }
+
   static constexpr uint8_t kHasExpiry = 1;
   static constexpr uint8_t kWideKey = 2;
   static constexpr uint8_t kExternal = 4;
