@@ -57,23 +57,23 @@ Type TypeOf(uint8_t type) {
   }
 }
 
-std::unique_ptr<DetachedValue> NewValue(Heap* heap, Type type) {
-  std::unique_ptr<DetachedValue> value;
+std::unique_ptr<LoadedCollection> NewValue(Heap* heap, Type type) {
+  std::unique_ptr<LoadedCollection> value;
   switch (type) {
     case Type::kList:
-      value = std::make_unique<DetachedValue>(heap, type, Encoding::kQuicklist, EmptyListBytes());
+      value = std::make_unique<LoadedCollection>(heap, type, Encoding::kQuicklist, EmptyListBytes());
       InitList(*value);
       break;
     case Type::kSet:
-      value = std::make_unique<DetachedValue>(heap, type, Encoding::kIntset, EmptySetBytes());
+      value = std::make_unique<LoadedCollection>(heap, type, Encoding::kIntset, EmptySetBytes());
       InitSet(*value);
       break;
     case Type::kZset:
-      value = std::make_unique<DetachedValue>(heap, type, Encoding::kListpack, EmptyZsetBytes());
+      value = std::make_unique<LoadedCollection>(heap, type, Encoding::kListpack, EmptyZsetBytes());
       InitZset(*value);
       break;
     default:
-      value = std::make_unique<DetachedValue>(heap, Type::kHash, Encoding::kListpack, EmptyHashBytes());
+      value = std::make_unique<LoadedCollection>(heap, Type::kHash, Encoding::kListpack, EmptyHashBytes());
       InitHash(*value);
       break;
   }
@@ -145,9 +145,9 @@ bool RdbReader::Encoded(uint64_t form, std::string* text) {
   if (form == rdb::kLzf) return Compressed(text);
   int64_t number;
   if (form == rdb::kInt8) {
-    int8_t n;
+    uint8_t n;
     if (!input_.Read(&n, 1)) return Fail("a number");
-    number = n;
+    number = n < 128 ? n : n - 256;
   } else if (form == rdb::kInt16) {
     int16_t n;
     if (!input_.Read(&n, 2)) return Fail("a number");

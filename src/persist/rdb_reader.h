@@ -12,11 +12,16 @@
 
 namespace brim {
 
+class LoadedCollection final : public DetachedValue {
+ public:
+  using DetachedValue::DetachedValue;
+};
+
 // A value read, not yet at a key. Strings are a text, the others a value in the heap of the shard they are read for.
 struct LoadedValue {
   Type type = Type::kNone;
   std::string text;
-  std::unique_ptr<DetachedValue> value;
+  std::unique_ptr<LoadedCollection> value;
   bool empty = false;  // a collection without elements, as old versions wrote some: no key is made of it
 };
 

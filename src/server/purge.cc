@@ -67,6 +67,8 @@ void Purger::Ask() {
 
 void Purger::Run() {
   pthread_setname_np(pthread_self(), "brim-purge");
+  // The allocator's part of this thread is set up now: when it is asked for first there may be no memory for it.
+  PurgeAllocator();
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return asked_ || stop_; });
