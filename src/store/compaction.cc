@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kPagesAtOnce = 64;  // a pool
 constexpr uint32_t kBlocksAClock = 16;
-// After a walk that was of no use (most of the pages could not be emptied) the next one waits until the gaps of parts
-// have grown by this part of what parts use.
+// A walk over the keys is for gaps of at least this part of what parts use; after one that was of no use (most of the
+// pages could not be emptied) they have to grow by as much.
 constexpr size_t kGrowthPart = 64;
 constexpr size_t kGrowthBytes = 64 << 10;
 
@@ -38,7 +38,7 @@ T* MoveBlock(Heap& heap, T* block, BlockKind kind) {
 }
 
 size_t GrownGaps(size_t used, size_t left) {
-  if (left == 0 || compaction_stress.load(std::memory_order_relaxed)) return 0;
+  if (compaction_stress.load(std::memory_order_relaxed)) return 0;
   return left + used / kGrowthPart + kGrowthBytes;
 }
 
