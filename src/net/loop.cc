@@ -1,6 +1,7 @@
 #include "net/loop.h"
 
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -40,7 +41,11 @@ void Loop::Forget(EventHandler* handler) {
   }
 }
 
-int Loop::RunOnce(int timeout_ms, const std::function<void()>& before) {
+int Loop::RunOnce(int timeout_ms, int gather_us, const std::function<void()>& before) {
+  if (gather_us > 0) {
+    timespec rest{0, gather_us * 1000};
+    nanosleep(&rest, nullptr);
+  }
   // Announce the sleep, then look at the mail once more: who posts after that sees the announcement and wakes us.
   sleeping_.store(true, std::memory_order_seq_cst);
   if (has_mail_.load(std::memory_order_seq_cst)) timeout_ms = 0;

@@ -20,6 +20,7 @@ constexpr int64_t kSliceUs = 200;
 constexpr int64_t kLookUs = 100'000;
 constexpr size_t kIdlePart = 128;        // gaps that are left alone when nothing presses: this part of what is used,
 constexpr size_t kIdleBytes = 16 << 10;  // and this much
+constexpr int64_t kRestUs = 100'000;      // without a command: pages kept for the next blocks are given back
 constexpr int kPressingPercent = 50;     // of a worker's time
 constexpr int kIdlePercent = 25;
 
@@ -89,6 +90,17 @@ int ActivePercent() {
   return std::clamp(share, cycle_min, cycle_max);
 }
 
+// Empty pages that the heaps keep for the next blocks.
+void GiveKeptPages(int first, int step) {
+  for (int i = first; i < shards.count(); i += step) {
+    std::lock_guard guard(shards[i].lock());
+    shards[i].heap().own().Purge();
+  }
+  Heap::Shared& shared = Heap::shared();
+  std::lock_guard guard(shared.lock);
+  shared.pools.Purge();
+}
+
 }  // namespace
 
 void Compactor::Configure(const Config& config) {
@@ -119,6 +131,7 @@ bool Compactor::Slice(int first, int step, int64_t slice_us, bool pressing, size
 }
 
 bool Compactor::Turn(Worker& worker, bool busy, int64_t start) {
+  if (busy) worker.last_busy_us = start;
   if (start < worker.next_compaction_us) return worker.compacting;
   if (start >= worker.next_defrag_look_us) {
     worker.next_defrag_look_us = start + kLookUs;
@@ -136,7 +149,9 @@ bool Compactor::Turn(Worker& worker, bool busy, int64_t start) {
     return false;
   }
   size_t freed = 0;
-  bool done = Slice(worker.index(), static_cast<int>(server.workers().size()), kSliceUs, pressing, &freed);
+  int threads = static_cast<int>(server.workers().size());
+  bool done = Slice(worker.index(), threads, kSliceUs, pressing, &freed);
+  if (done && !pressing && start - worker.last_busy_us > kRestUs) GiveKeptPages(worker.index(), threads);
   int64_t end = MonotonicUs();
   worker.next_compaction_us = end + (end - start) * (100 - percent) / percent + (done ? 1000 : 0);
   worker.compacting = !done;

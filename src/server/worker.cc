@@ -1,5 +1,6 @@
 #include "server/worker.h"
 
+#include <sys/prctl.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -23,6 +24,9 @@ namespace {
 
 constexpr double kLongTurnUs = 1000;
 constexpr double kLongCommandUs = 200;
+constexpr int kGatherClients = 12;
+constexpr uint64_t kGatherReads = 60;  // a millisecond; more of them come together in less time
+constexpr int kGatherUsMax = 70;
 
 }  // namespace
 
@@ -37,7 +41,14 @@ Worker::Worker(int index) : context(this), index_(index), read_buffer_(std::make
 Worker::~Worker() = default;
 
 void Worker::RefreshClock() {
-  now_ms = WallUs() / 1000;
+  int64_t now = WallUs() / 1000;
+  if (now != now_ms) {
+    activity_ = activity_now_;
+    activity_.reads = figures.reads - activity_now_.reads;
+    if (now != now_ms + 1) activity_ = {};
+    activity_now_ = {0, figures.reads};
+  }
+  now_ms = now;
   coarse_clock.Set(now_ms);
 }
 
@@ -184,7 +195,18 @@ int Worker::WaitMs() const {
   return static_cast<int>(std::clamp<int64_t>(until - now, 0, 1000));
 }
 
+// Under many clients that each send little the loop would sleep and be woken for every few requests, and a sleep costs
+// as much as some requests do. A moment's rest lets what comes meanwhile be taken together (as network cards do): less
+// CPU a request and, since the clients need not wake anybody, more requests a second at the same latency. Not when there
+// are few clients (they would wait for us while we rest), when they send little, or when turns find most of them ready.
+int Worker::GatherUs() const {
+  if (activity_.connections < kGatherClients || activity_.reads < kGatherReads) return 0;
+  if (ready_ * 2 > activity_.connections || TurnIsLong()) return 0;
+  return static_cast<int>(kGatherReads * kGatherUsMax / activity_.reads);
+}
+
 void Worker::Run() {
+  prctl(PR_SET_TIMERSLACK, 1000UL);  // short rests: see GatherUs
   RefreshClock();
   next_cron_ms_ = now_ms;
   auto begin_turn = [this] {
@@ -197,7 +219,7 @@ void Worker::Run() {
     CloseMarked();
     int wait = WaitMs();
     thread_pause.Leave(index_);
-    loop_.RunOnce(wait, begin_turn);
+    ready_ = loop_.RunOnce(wait, wait > 0 ? GatherUs() : 0, begin_turn);
     ServeReads();
     ReadRests();
     ServeDeferred();

@@ -101,12 +101,15 @@ class Worker {
   void FlushAgain(Connection* connection);
   // Its socket may hold more than was read: it is read again in the next turn, which does not wait.
   void ReadAgain(Connection* connection);
+  // A connection sent something for the first time in this millisecond.
+  void CountActive() { activity_now_.connections++; }
   // What is known of the first command of the data being served; null: nothing.
   const Peeked* peeked = nullptr;
   Connection* serving = nullptr;  // whose commands are being executed
   // Compaction (server/compactor): when the next slice may begin (monotonic), and whether one is left over.
   int64_t next_compaction_us = 0;
   bool compacting = false;
+  int64_t last_busy_us = 0;  // a turn with commands
   int64_t next_defrag_look_us = 0;
   int defrag_percent = 0;  // of the time, that active defragmentation wants
   int64_t now_ms = 0;      // refreshed once a turn
@@ -128,6 +131,7 @@ class Worker {
   void FlushRests();
   void RunDeadlines();
   int WaitMs() const;
+  int GatherUs() const;
   void ExpireSome();
   void FreeSomeGarbage();
   void CheckClients();
@@ -147,6 +151,14 @@ class Worker {
   std::deque<uint64_t> deferred_;
   std::deque<uint64_t> flush_again_;
   uint64_t turn_began_ = 0;
+  // In this millisecond, and in the one before: connections that sent something, and how often they were read.
+  struct Activity {
+    int connections = 0;
+    uint64_t reads = 0;
+  };
+  Activity activity_now_;
+  Activity activity_;
+  int ready_ = 0;  // events of the last turn
   uint64_t long_turn_ticks_;
   uint64_t long_command_ticks_;
   static constexpr size_t kReadBytes = 64 << 10;
