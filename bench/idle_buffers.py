@@ -11,7 +11,8 @@ import sys
 import time
 
 import target
-from collections_limit import Prober, Sampler, set_limit
+from collections_limit import Sampler, set_limit
+from prober import Prober
 from slow_collections import allow_connections, connect_all, fill, say, still_connected
 
 LIMIT, FILL, SECONDS = 300 << 20, 290 << 20, 6

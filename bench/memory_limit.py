@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+from prober import Prober
 from resp import Connection, Refused, encode
 from target import Server
 
@@ -20,17 +21,18 @@ BURST = 500
 
 
 class Watch:
-    """Two threads that follow a server: its memory, and how long a PING takes."""
+    """Follows a server: its memory from a thread, and how long a PING takes from a process."""
 
     def __init__(self, server):
-        self.server, self.going = server, True
-        self.reset()
-        self.threads = [threading.Thread(target=t, daemon=True) for t in (self._memory, self._ping)]
-        for thread in self.threads:
-            thread.start()
+        self.server = server
+        self.begin()
 
-    def reset(self):
-        self.used, self.resident, self.ping_ms = 0, 0, 0.0
+    def begin(self):
+        self.used = self.resident = 0
+        self.going = True
+        self.thread = threading.Thread(target=self._memory, daemon=True)
+        self.thread.start()
+        self.prober = Prober(self.server.port)
 
     def _memory(self):
         connection = Connection(self.server.port)
@@ -39,18 +41,12 @@ class Watch:
             self.resident = max(self.resident, self.server.tree_memory())
             time.sleep(0.05)
 
-    def _ping(self):
-        connection = Connection(self.server.port)
-        while self.going:
-            start = time.perf_counter()
-            connection.call("PING")
-            self.ping_ms = max(self.ping_ms, (time.perf_counter() - start) * 1e3)
-            time.sleep(0.002)
-
-    def stop(self):
+    def end(self):
         self.going = False
-        for thread in self.threads:
-            thread.join(5)
+        self.thread.join(5)
+        self.prober.stop()
+        return {"resident": round(self.resident / LIMIT, 3), "ping_ms": self.prober.worst_ms,
+                "late_ms": self.prober.late_ms}  # fmt: skip
 
 
 class Churn:
@@ -77,34 +73,35 @@ def churn_phase(server, watch, churn, seconds):
     start = time.time()
     step = seconds / len(BANDS)
     commands, errors = churn.run(start + seconds, lambda now: BANDS[min(len(BANDS) - 1, int((now - start) / step))])
-    return {
-        "commands": commands,
-        "errors": errors,
-        "used": round(watch.used / LIMIT, 3),
-        "resident": round(watch.resident / LIMIT, 3),
-        "ping_ms": round(watch.ping_ms, 1),
-        "evicted": int(server.info("evicted_keys")),
-    }
+    rate = round(commands / (time.time() - start))
+    return {"commands": commands, "rate": rate, "errors": errors, **watch.end(), "used": round(watch.used / LIMIT, 3),
+            "evicted": int(server.info("evicted_keys"))}  # fmt: skip
 
 
 def snapshot_phase(server, watch, churn, seconds):
     """None when the server makes no snapshots."""
     server.call("FLUSHALL")
     time.sleep(1)
-    churn.run(time.time() + min(8, seconds / 2), lambda now: (100, 1000))
+    sizes = lambda now: (100, 1000)  # noqa: E731
+    churn.run(time.time() + min(8, seconds / 2), sizes)
+    start = time.time()
+    commands, _ = churn.run(start + 3, sizes)
+    without = commands / (time.time() - start)
     time.sleep(0.5)
-    watch.reset()
-    saves, end = 0, time.time() + seconds / 2
+    watch.begin()
+    saves, start, written = 0, time.time(), 0
     try:
         server.call("BGSAVE")
-        while time.time() < end and saves < 3:
-            churn.run(time.time() + 0.3, lambda now: (100, 1000))
+        while time.time() < start + seconds / 2 and saves < 3:
+            written += churn.run(time.time() + 0.3, sizes)[0]
             if server.info("rdb_bgsave_in_progress") == "0":
                 saves += 1
                 server.call("BGSAVE")
     except Refused:
+        watch.end()
         return None
-    return {"resident": round(watch.resident / LIMIT, 3), "ping_ms": round(watch.ping_ms, 1), "saves": saves}
+    rate = written / (time.time() - start)
+    return {**watch.end(), "saves": saves, "rate": round(rate), "rate/without": round(rate / without, 3)}
 
 
 def measure(command, seconds=25.0):
@@ -114,7 +111,6 @@ def measure(command, seconds=25.0):
         watch, churn = Watch(server), Churn(server)
         out = {"churn": churn_phase(server, watch, churn, seconds)}
         out["snapshot"] = snapshot_phase(server, watch, churn, seconds)
-        watch.stop()
         return out
 
 

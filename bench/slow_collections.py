@@ -16,7 +16,8 @@ import sys
 import time
 
 import target
-from collections_limit import Prober, Sampler, set_limit
+from collections_limit import Sampler, set_limit
+from prober import Prober
 from resp import encode
 
 LIMIT, FILL, SECONDS = 300 << 20, 270 << 20, 8

@@ -9,10 +9,11 @@ import json
 import resource
 import socket
 import sys
-import threading
 import time
 
-from resp import Connection, encode
+from collections_limit import Sampler
+from prober import Prober
+from resp import encode
 from target import Server
 
 LIMIT, FILL = 300 << 20, 270 << 20
@@ -51,36 +52,18 @@ def measure(command, connections=1000):
         server.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         fill(server)
         keys, evicted = server.call("DBSIZE"), int(server.info("evicted_keys"))
-        peak, going = {"resident": 0, "get_ms": 0.0}, True
-
-        def behave():
-            connection, j = Connection(server.port), 0
-            while going:
-                start = time.perf_counter()
-                connection.call("GET", b"k:%d" % (j % 1000))
-                peak["get_ms"] = max(peak["get_ms"], (time.perf_counter() - start) * 1e3)
-                j += 1
-                time.sleep(0.001)
-
-        def sample():
-            while going:
-                peak["resident"] = max(peak["resident"], server.tree_memory())
-                time.sleep(0.05)
-
-        threads = [threading.Thread(target=t, daemon=True) for t in (behave, sample)]
-        for thread in threads:
-            thread.start()
+        prober = Prober(server.port, [("GET", f"k:{i}") for i in range(1000)], 0.001)
+        sampler = Sampler(server, used=False)
         sockets = ask_and_leave(server.port, connections)
         time.sleep(SECONDS)
-        going = False
-        for thread in threads:
-            thread.join(10)
-        left = int(server.info("connected_clients")) - 2
+        prober.stop()
+        sampler.stop()
+        left = int(server.info("connected_clients")) - 1
         evicted = int(server.info("evicted_keys")) - evicted
         for s in sockets:
             s.close()
-        return {"keys": keys, "evicted": evicted, "resident": round(peak["resident"] / LIMIT, 3),
-                "connected": left, "get_ms": round(peak["get_ms"], 1)}  # fmt: skip
+        return {"keys": keys, "evicted": evicted, "resident": round(sampler.resident / LIMIT, 3),
+                "connected": left, "get_ms": prober.worst_ms, "late_ms": prober.late_ms}  # fmt: skip
 
 
 if __name__ == "__main__":
