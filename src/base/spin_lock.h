@@ -16,8 +16,15 @@ class SpinLock {
  public:
   void lock() {
     if (!shard_locking) return;
-    while (held_.exchange(true, std::memory_order_acquire)) Wait();
+    if (!held_.exchange(true, std::memory_order_acquire)) return;
+    waiters_.fetch_add(1, std::memory_order_relaxed);
+    do {
+      Wait();
+    } while (held_.exchange(true, std::memory_order_acquire));
+    waiters_.fetch_sub(1, std::memory_order_relaxed);
   }
+  // Somebody waits for it: who holds it for work that can go on later lets go.
+  bool contended() const { return waiters_.load(std::memory_order_relaxed) > 0; }
   bool try_lock() { return !shard_locking || !held_.exchange(true, std::memory_order_acquire); }
   void unlock() {
     if (shard_locking) held_.store(false, std::memory_order_release);
@@ -38,6 +45,7 @@ class SpinLock {
   }
 
   alignas(64) std::atomic<bool> held_{false};
+  std::atomic<int> waiters_{0};
 };
 
 }  // namespace brim

@@ -8,11 +8,12 @@
 namespace brim {
 
 size_t ResidentBytes() {
-  int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  // Opened once, after daemonize's fork (the file tells of the process that opened it): opening takes a lock that a
+  // growing table of file descriptors holds for long.
+  static const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return 0;
   char text[128];
-  ssize_t n = read(fd, text, sizeof text - 1);
-  close(fd);
+  ssize_t n = pread(fd, text, sizeof text - 1, 0);
   if (n <= 0) return 0;
   text[n] = 0;
   size_t total = 0;

@@ -30,8 +30,9 @@ class Loop {
   void Remove(int fd);
 
   // Waits up to timeout_ms (0: not at all, -1: for ever), after gather_us in which it lets events come together (0:
-  // none; a thread that sleeps in a wait is woken by the first of them), and runs the handlers of what is ready; mail is run by the
-  // caller (TakeMail). Returns the number of ready descriptors. `before` is called after the wait, before the handlers.
+  // none; a thread that sleeps in a wait is woken by the first of them), and runs the handlers of what is ready; mail
+  // is run by the caller (TakeMail). Returns the number of ready descriptors. `before` is called after the wait, before
+  // the handlers.
   int RunOnce(int timeout_ms, int gather_us, const std::function<void()>& before);
   // Events of the turn that is running.
   int ready_count() const { return ready_; }

@@ -150,6 +150,21 @@ void OutputBuffer::Splice(OutputBuffer& other) {
   other.size_ = other.owned_ = 0;
 }
 
+void OutputBuffer::Trim() {
+  for (Piece** link = &head_; *link != nullptr; link = &(*link)->next) {
+    Piece* piece = *link;
+    size_t bytes = piece->end - piece->begin;
+    if (piece->capacity < bytes + kWorthTrimming) continue;
+    auto* exact = static_cast<Piece*>(AllocateBytes(sizeof(Piece) + bytes, MemoryCategory::kClientsOut));
+    *exact = {piece->next, reinterpret_cast<char*>(exact + 1), 0, bytes, bytes, nullptr, nullptr};
+    memcpy(exact->data, piece->data + piece->begin, bytes);
+    owned_ += sizeof(Piece) + bytes;
+    if (tail_ == piece) tail_ = exact;
+    *link = exact;
+    Drop(piece);
+  }
+}
+
 void OutputBuffer::Clear() {
   while (head_ != nullptr) {
     Piece* next = head_->next;

@@ -76,6 +76,8 @@ class OutputBuffer {
   void Consume(size_t bytes);
   // Appends all of the other's pieces, which is then empty.
   void Splice(OutputBuffer& other);
+  // Gives back the room that its chunks have left, of bytes that will have to wait. No mark may be held. O(pieces).
+  void Trim();
   // Forgets everything and keeps no memory.
   void Clear();
 
@@ -94,6 +96,7 @@ class OutputBuffer {
     size_t at;
   };
   static constexpr size_t kChunkBytes = 16384 - sizeof(Piece);
+  static constexpr size_t kWorthTrimming = 256;
   static constexpr size_t kSmallChunkBytes = 1024 - sizeof(Piece);
 
   void AddChunk(size_t bytes);

@@ -1,5 +1,7 @@
 // Server::ApplyConfig: settings that act elsewhere are put where they act.
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -19,6 +21,7 @@ namespace brim {
 namespace {
 
 constexpr uint64_t kReservedFds = 32;
+constexpr int64_t kFileTableMax = 1 << 16;  // entries made at once: half a megabyte of the kernel's
 
 LogLevel LevelOf(const std::string& name) {
   if (name == "debug") return LogLevel::kDebug;
@@ -68,6 +71,17 @@ int64_t RaiseFileLimit(int64_t clients) {
   return limit.rlim_cur > kReservedFds ? static_cast<int64_t>(limit.rlim_cur - kReservedFds) : 1;
 }
 
+// The kernel doubles a process's table of file descriptors when it is full, and while a process has several threads
+// each time waits some milliseconds for all of them: it is made large enough at once.
+void ReserveFileTable(int64_t clients) {
+  int64_t last = std::min<int64_t>(clients + static_cast<int64_t>(kReservedFds), kFileTableMax) - 1;
+  int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  int high = fcntl(fd, F_DUPFD_CLOEXEC, static_cast<int>(last));
+  if (high >= 0) close(high);
+  close(fd);
+}
+
 // What CONFIG SET can refuse only once it tries.
 bool TryApply(const Config& before, std::string* culprit, std::string* error) {
   const Config& now = server.config();
@@ -76,6 +90,7 @@ bool TryApply(const Config& before, std::string* culprit, std::string* error) {
     *error = "The operating system is not able to handle the specified number of clients";
     return false;
   }
+  if (now.maxclients > before.maxclients) ReserveFileTable(now.maxclients);
   if ((now.port != before.port || now.bind != before.bind) && !server.ListenAnew()) {
     bool port = now.port != before.port;
     *culprit = port ? "port" : "bind";
@@ -115,6 +130,7 @@ void Server::RegisterConfigHooks() {
   if (std::string why; !ApplyOomScore(config().oom_score_adj, config().oom_score_adj_values[0], &why)) LogWarning(why);
   if (config().syslog_enabled) SetSyslog(true, config().syslog_ident);
   int64_t possible = RaiseFileLimit(config().maxclients);
+  ReserveFileTable(possible);
   if (possible >= config().maxclients) return;
   LogWarning("You requested maxclients of " + std::to_string(config().maxclients) + " requiring at least " +
              std::to_string(config().maxclients + static_cast<int64_t>(kReservedFds)) + " max file descriptors.");

@@ -20,8 +20,8 @@ constexpr int64_t kSliceUs = 200;
 constexpr int64_t kLookUs = 100'000;
 constexpr size_t kIdlePart = 128;        // gaps that are left alone when nothing presses: this part of what is used,
 constexpr size_t kIdleBytes = 16 << 10;  // and this much
-constexpr int64_t kRestUs = 100'000;      // without a command: pages kept for the next blocks are given back
-constexpr int kPressingPercent = 50;     // of a worker's time
+constexpr int64_t kRestUs = 100'000;     // without a command: pages kept for the next blocks are given back
+constexpr int kPressingPercent[2] = {15, 60};  // of a worker's time: when pressure begins, and when it is at its end
 constexpr int kIdlePercent = 25;
 
 bool active = false;
@@ -138,7 +138,8 @@ bool Compactor::Turn(Worker& worker, bool busy, int64_t start) {
     worker.defrag_percent = ActivePercent();
   }
   bool pressing = MemoryGuard::ResidentOverSoft() > 0 || compaction_stress.load(std::memory_order_relaxed);
-  int percent = pressing ? kPressingPercent
+  int pressure = pressing ? MemoryGuard::PressurePercent() : 0;
+  int percent = pressing ? kPressingPercent[0] + (kPressingPercent[1] - kPressingPercent[0]) * pressure / 100
                 : busy   ? worker.defrag_percent
                          : std::max(worker.defrag_percent, kIdlePercent);
   worker.compacting = false;

@@ -246,9 +246,15 @@ void Connection::Flush() {
   // Fresh replies go out from the worker's scratch, whose memory serves every connection; only what the socket does not
   // take becomes the connection's own.
   OutputBuffer& fresh = worker->scratch;
-  if (!output.empty() && !fresh.empty()) output.Splice(fresh);
+  if (!output.empty() && !fresh.empty()) {
+    fresh.Trim();
+    output.Splice(fresh);
+  }
   OutputBuffer& source = output.empty() ? fresh : output;
-  size_t budget = source.size_bytes() > kSendFewBytes ? (worker->TurnIsLong() ? kSendFewBytes : kSendBytes) : SIZE_MAX;
+  size_t budget = SIZE_MAX;
+  if (source.size_bytes() > kSendFewBytes) {
+    budget = !worker->TurnIsLong() ? kSendBytes : source.owned_bytes() > kManyBytes ? kSendFewBytes : 0;
+  }
   while (!source.empty()) {
     if (budget == 0) {
       worker->FlushAgain(this);
@@ -269,6 +275,7 @@ void Connection::Flush() {
     worker->figures.bytes_out += static_cast<uint64_t>(sent);
   }
   if (&source == &fresh) {
+    fresh.Trim();
     output.Splice(fresh);
   } else if (output.empty()) {
     output.Clear();

@@ -98,6 +98,14 @@ int64_t MemoryGuard::UsedOver() {
   return over <= 0 ? over : over - std::min(ClientMemory(), client_allowance());
 }
 
+int MemoryGuard::PressurePercent() {
+  int64_t soft = ResidentOverSoft();
+  int64_t hard = ResidentOver();
+  if (soft <= 0) return 0;
+  if (hard >= 0) return 100;
+  return static_cast<int>(soft * 100 / (soft - hard));
+}
+
 void MemoryGuard::WatchNow(int64_t now_us) {
   // One worker a time: the others see a later date at once.
   int64_t due = next_sample_us_.load(std::memory_order_relaxed);

@@ -43,6 +43,9 @@ class MemoryGuard {
   static int64_t ResidentOver() { return over_.load(std::memory_order_relaxed); }
   static int64_t ResidentOverSoft() { return over_soft_.load(std::memory_order_relaxed); }
 
+  // How far resident memory is from where giving back begins (0) to where keys may go (100), by the last sample.
+  static int PressurePercent();
+
   // True when a command must go through Admission::Admit. A few instructions.
   static bool NeedsRelief() { return UsedMemoryFast() > admit_limit_.load(std::memory_order_relaxed); }
   // Used memory over its limit, clients' allowance taken off.

@@ -19,6 +19,9 @@ Persistence persistence;
 namespace {
 
 constexpr int64_t kSliceUs = 200;
+constexpr int64_t kDiskUs = 1000;     // to wait when the disk is slower
+constexpr int64_t kBusyUs = 5000;     // since the last command: the server counts as busy
+constexpr int kBusyPercent = 12;      // of one thread's time, all threads' together, for the walk while it is
 constexpr int64_t kRetrySeconds = 5;  // after a save that failed
 
 std::string WorkingFolder() {
@@ -125,14 +128,25 @@ bool Persistence::SaveAtExit() {
   return SaveNow(&error);
 }
 
-bool Persistence::Turn(Worker& worker) {
+bool Persistence::Turn(Worker& worker, int64_t now_us) {
   if (!Cut::running()) return false;
+  if (now_us < worker.next_cut_us) return true;
+  if (!Cut::HasRoom()) {
+    worker.next_cut_us = now_us + kDiskUs;
+    return true;
+  }
   bool left = false;
   auto step = static_cast<int>(server.workers().size());
-  int64_t deadline = MonotonicUs() + kSliceUs;
+  int64_t start = MonotonicUs();
+  int64_t deadline = start + kSliceUs;
   for (int i = worker.index(); i < shards.count(); i += step) {
     std::lock_guard guard(shards[i].lock());
     if (!Cut::Walk(shards[i], deadline)) left = true;
+  }
+  // Clients are served on some thread: most of the time is theirs.
+  if (now_us - server.last_busy_us.load(std::memory_order_relaxed) < kBusyUs) {
+    int64_t end = MonotonicUs();
+    worker.next_cut_us = end + (end - start) * (100 - kBusyPercent) / kBusyPercent * step;
   }
   return left;
 }

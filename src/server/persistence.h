@@ -37,8 +37,9 @@ class Persistence {
   bool SaveAtExit();
   void SavedForExit() { exit_decided_ = true; }
 
-  // Each worker, once a turn: a slice of the cut's walk. True when there is more.
-  bool Turn(Worker& worker);
+  // Each worker, once a turn: a slice of the cut's walk, if its share of time allows it. True when there is more.
+  // `now_us`: monotonic.
+  bool Turn(Worker& worker, int64_t now_us);
   // The first worker: takes note of a save that has ended, begins those that are due.
   void Cron(Worker& worker);
 

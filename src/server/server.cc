@@ -19,12 +19,18 @@
 
 namespace brim {
 
+namespace {
+
+constexpr int kAcceptsATurn = 32;  // the listener says again that there are more
+
+}  // namespace
+
 Server server;
 
 Listener::~Listener() { close(fd_); }
 
 void Listener::OnEvents(uint32_t) {
-  for (int i = 0; i < 1000; i++) {
+  for (int i = 0; i < kAcceptsATurn; i++) {
     int fd = AcceptConnection(fd_, is_unix_, server.config().tcp_keepalive);
     if (fd < 0) return;
     server.Dispatch(fd, is_unix_);

@@ -78,6 +78,7 @@ class Server final : public ShardObserver {
   std::atomic<int64_t> peak_memory_ms{0};
   int64_t startup_memory = 0;
   std::atomic<uint64_t> rejected_connections{0};
+  std::atomic<int64_t> last_busy_us{0};   // monotonic, to some ms: when commands were served
   std::atomic<bool> active_expire{true};  // DEBUG SET-ACTIVE-EXPIRE
   std::atomic<bool> cron_paused{false};   // DEBUG PAUSE-CRON
   std::atomic<int> stop_signal{0};        // the signal that asked for the end, 0: SHUTDOWN

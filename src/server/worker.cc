@@ -183,7 +183,7 @@ void Worker::ResumePaused() {
 
 int Worker::WaitMs() const {
   if (work_left_ || !read_again_.empty() || !deferred_.empty() || !flush_again_.empty()) return 0;
-  if (cut_left_) return 0;
+  if (cut_left_) return MonotonicUs() < next_cut_us ? 1 : 0;
   if (compacting) return 1;
   // The cron may come as much later as this turn was long; a client's deadline may not.
   int64_t until = next_cron_ms_;
@@ -197,8 +197,9 @@ int Worker::WaitMs() const {
 
 // Under many clients that each send little the loop would sleep and be woken for every few requests, and a sleep costs
 // as much as some requests do. A moment's rest lets what comes meanwhile be taken together (as network cards do): less
-// CPU a request and, since the clients need not wake anybody, more requests a second at the same latency. Not when there
-// are few clients (they would wait for us while we rest), when they send little, or when turns find most of them ready.
+// CPU a request and, since the clients need not wake anybody, more requests a second at the same latency. Not when
+// there are few clients (they would wait for us while we rest), when they send little, or when turns find most of them
+// ready.
 int Worker::GatherUs() const {
   if (activity_.connections < kGatherClients || activity_.reads < kGatherReads) return 0;
   if (ready_ * 2 > activity_.connections || TurnIsLong()) return 0;
@@ -232,7 +233,10 @@ void Worker::Run() {
     int64_t now_us = MonotonicUs();
     MemoryGuard::Watch(now_us);
     Compactor::Turn(*this, busy, now_us);
-    cut_left_ = persistence.Turn(*this);
+    if (busy && now_us - server.last_busy_us.load(std::memory_order_relaxed) > 1000) {
+      server.last_busy_us.store(now_us, std::memory_order_relaxed);
+    }
+    cut_left_ = persistence.Turn(*this, now_us);
     // What is left over can wait for a turn that was short; the cron itself comes some times a second.
     if (now_ms >= next_cron_ms_ || (work_left_ && !TurnIsLong())) Cron();
   }

@@ -17,7 +17,7 @@ constexpr size_t kPagesAtOnce = 64;  // a pool
 constexpr uint32_t kBlocksAClock = 16;
 // A walk over the keys is for gaps of at least this part of what parts use; after one that was of no use (most of the
 // pages could not be emptied) they have to grow by as much.
-constexpr size_t kGrowthPart = 64;
+constexpr size_t kGrowthPart = 32;
 constexpr size_t kGrowthBytes = 64 << 10;
 
 struct SharedParts {
@@ -49,15 +49,15 @@ size_t GapsLeft(const PagePools& pools, size_t pages, size_t not_emptied) {
 
 }  // namespace
 
-// Moves the live entries of a page away, each by the shard that `shard_of` names. False when the time was over.
+// Moves the live entries of a page away, each by the shard that `shard_of` names. False when `over()`.
 class EntryMover {
  public:
-  template <class ShardOf>
-  static bool Empty(const HeapPage* page, int64_t deadline_us, bool* stuck, ShardOf&& shard_of);
+  template <class ShardOf, class Over>
+  static bool Empty(const HeapPage* page, Over&& over, bool* stuck, ShardOf&& shard_of);
 };
 
-template <class ShardOf>
-bool EntryMover::Empty(const HeapPage* page, int64_t deadline_us, bool* stuck, ShardOf&& shard_of) {
+template <class ShardOf, class Over>
+bool EntryMover::Empty(const HeapPage* page, Over&& over, bool* stuck, ShardOf&& shard_of) {
   uint8_t live[PagePools::kLiveMapBytes] = {};
   PagePools::LiveMap(page, live);
   uint32_t left = page->used;
@@ -67,7 +67,7 @@ bool EntryMover::Empty(const HeapPage* page, int64_t deadline_us, bool* stuck, S
     auto* entry = reinterpret_cast<Entry*>(page->memory() + i * page->block_bytes);
     if (!shard_of(*entry).MoveEntry(entry)) *stuck = true;
     left--;
-    if (++moved % kBlocksAClock == 0 && left > 0 && MonotonicUs() >= deadline_us) return false;
+    if (++moved % kBlocksAClock == 0 && left > 0 && over()) return false;
   }
   return true;
 }
@@ -96,9 +96,10 @@ bool Shard::CompactEntries(int64_t deadline_us, size_t tolerated) {
     }
     bool stuck = false;
     compaction_moved += page->used;
-    bool done = EntryMover::Empty(page, deadline_us, &stuck, [this](const Entry&) -> Shard& { return *this; });
+    bool done = EntryMover::Empty(
+        page, [&] { return SliceOver(lock_, deadline_us); }, &stuck, [this](const Entry&) -> Shard& { return *this; });
     if (done && stuck) pools.EndEvacuation(BlockKind::kEntry, page);
-    if (!done || MonotonicUs() >= deadline_us) return false;
+    if (!done || SliceOver(lock_, deadline_us)) return false;
   }
 }
 
@@ -107,6 +108,12 @@ bool CompactSharedEntries(int64_t deadline_us, size_t tolerated) {
   for (int i = 0; i < shards.count(); i++) {
     if (shards[i].has_garbage()) return true;
   }
+  auto over = [deadline_us] {
+    for (int i = 0; i < shards.count(); i++) {
+      if (shards[i].lock().contended()) return true;
+    }
+    return MonotonicUs() >= deadline_us;
+  };
   for (;;) {
     HeapPage* page;
     {
@@ -119,13 +126,13 @@ bool CompactSharedEntries(int64_t deadline_us, size_t tolerated) {
       }
     }
     bool stuck = false;
-    bool done = EntryMover::Empty(page, deadline_us, &stuck,
+    bool done = EntryMover::Empty(page, over, &stuck,
                                   [](const Entry& entry) -> Shard& { return shards.Of(HashBytes(entry.key())); });
     if (done && stuck) {
       std::lock_guard guard(shared.lock);
       shared.pools.EndEvacuation(BlockKind::kEntry, page);
     }
-    if (!done || MonotonicUs() >= deadline_us) return false;
+    if (!done || over()) return false;
   }
 }
 
@@ -173,7 +180,7 @@ bool Shard::CompactValue(Entry& entry, int64_t deadline_us) {
   }
   walk_.structure = structure;
   while (!TidyStructure(heap_, entry.type(), entry.encoding(), structure, &walk_.structure_cursor)) {
-    if (MonotonicUs() >= deadline_us) return false;
+    if (SliceOver(lock_, deadline_us)) return false;
   }
   walk_.structures_done.push_back(structure);
   walk_.structure = nullptr;
@@ -215,7 +222,7 @@ bool Shard::CompactParts(int64_t deadline_us, size_t tolerated) {
   while (walk_.db < databases()) {
     Keyspace& keyspace = db(walk_.db);
     do {
-      if (MonotonicUs() >= deadline_us) return false;
+      if (SliceOver(lock_, deadline_us)) return false;
       if (!CompactKeys(keyspace, deadline_us)) return false;
     } while (walk_.cursor != 0);
     walk_.db++;

@@ -5,6 +5,12 @@
 
 namespace brim {
 
+namespace {
+
+constexpr int kEntriesAClock = 8;
+
+}  // namespace
+
 void Cut::Begin(CutSink* sink) {
   sink_ = sink;
   entry_epoch ^= Entry::kEpochBit;
@@ -48,11 +54,18 @@ bool Cut::Walk(Shard& shard, int64_t deadline_us) {
   while (cut.at < cut.databases.size()) {
     ShardCut::Database& database = cut.databases[cut.at];
     do {
-      if (MonotonicUs() >= deadline_us || !sink_->HasRoom()) return false;
-      cut.cursor = database.keyspace->table().Scan(cut.cursor, [&](Table::Slot slot) {
+      if (SliceOver(shard.lock(), deadline_us) || !sink_->HasRoom()) return false;
+      // A slice that ends within the table's step comes back to it: what was handed over is passed by then.
+      bool over = false;
+      int handed = 0;
+      uint64_t next = database.keyspace->table().Scan(cut.cursor, [&](Table::Slot slot) {
         auto* entry = slot.As<Entry>();
-        if (entry->epoch() != entry_epoch) HandOverFrom(shard, database.number, KeyRef(database.keyspace, entry, 0));
+        if (over || entry->epoch() == entry_epoch) return;
+        HandOverFrom(shard, database.number, KeyRef(database.keyspace, entry, 0));
+        over = ++handed % kEntriesAClock == 0 && SliceOver(shard.lock(), deadline_us);
       });
+      if (over) return false;
+      cut.cursor = next;
     } while (cut.cursor != 0);
     cut.at++;
   }

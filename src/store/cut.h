@@ -34,6 +34,8 @@ class Cut {
   static bool running() { return shards_left_.load(std::memory_order_acquire) > 0; }
   // Every thread paused; no cut may be running. The sink has to live until running() is false.
   static void Begin(CutSink* sink);
+  // While one is running: whether the sink takes more from the walk.
+  static bool HasRoom() { return sink_->HasRoom(); }
   // A slice of the shard's walk, until the deadline (monotonic) or the sink has no room. True when there is no more to
   // do here. Needs the shard's lock.
   static bool Walk(Shard& shard, int64_t deadline_us);
