@@ -28,7 +28,8 @@ void RegisterCommands() {
         kKeyCommands,       kKeyspaceCommands,       kExpireCommands,       kObjectCommands,
         kSortCommands,      kConnectionCommands,     kClientCommands,       kTransactionCommands,
         kConfigCommands,    kCommandCommands,        kInfoCommands,         kMemoryCommands,
-        kDebugCommands,     kAdminCommands,          kPersistenceCommands,  kDumpCommands}) {
+        kDebugCommands,     kAdminCommands,          kPersistenceCommands,  kDumpCommands,
+        kMigrateCommands}) {
     registry.Add(table);
   }
 }
@@ -126,7 +127,6 @@ int Main(int argc, char** argv) {
   shards.Build(ShardCount(config.threads), config.databases);
   LogNotice("Running mode=standalone, port=" + std::to_string(config.port) +
             ", threads=" + std::to_string(config.threads) + ".");
-  if (!persistence.Load()) return 1;
   int code = server.Run();
   if (!pidfile.empty()) remove(pidfile.c_str());
   return code;

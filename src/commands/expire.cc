@@ -4,6 +4,7 @@
 #include "base/numbers.h"
 #include "command/context.h"
 #include "commands/arguments.h"
+#include "commands/expiry_options.h"
 #include "commands/tables.h"
 #include "store/shard.h"
 
@@ -66,11 +67,13 @@ void ExpireKey(Context& context, bool seconds, bool relative) {
     context.reply().Integer(0);
     return;
   }
-  if (when <= context.now_ms()) {
+  if (context.TimeHasCome(when - 1)) {
     context.Delete(ref, lazyfree.expire);
+    context.Tell({lazyfree.expire ? "UNLINK" : "DEL", key});
     context.Changed(key, kNotifyGeneric, "del");
   } else {
     ref.SetExpiry(when);
+    TellExpiry(context, key, when);
     context.Changed(key, kNotifyGeneric, "expire");
   }
   context.reply().Integer(1);

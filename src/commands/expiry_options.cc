@@ -43,6 +43,12 @@ bool ParseExpiryOption(Context& context, size_t* i, int allowed, ExpiryOption* o
   return before == ExpiryOption::kNone || before == option->kind;
 }
 
+void TellExpiry(Context& context, std::string_view key, int64_t at_ms) {
+  if (effects == nullptr) return;
+  char text[24];
+  context.Tell({"PEXPIREAT", key, {text, static_cast<size_t>(FormatInt64(at_ms, text))}});
+}
+
 bool ResolveExpiry(Context& context, ExpiryOption* option) {
   if (option->kind == ExpiryOption::kNone || option->kind >= ExpiryOption::kKeep) return true;
   int64_t number;

@@ -20,4 +20,7 @@ bool ParseExpiryOption(Context& context, size_t* i, int allowed, ExpiryOption* o
 // Turns the option's text into a time. False with redis-server's error replied. Nothing to do for the kinds without.
 bool ResolveExpiry(Context& context, ExpiryOption* option);
 
+// The effect of giving the key that time.
+void TellExpiry(Context& context, std::string_view key, int64_t at_ms);
+
 }  // namespace brim

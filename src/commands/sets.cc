@@ -1,5 +1,7 @@
 // Commands about one set, and SMOVE. Those that combine sets are in set_algebra.cc.
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "commands/arguments.h"
 #include "commands/scan_options.h"
@@ -108,12 +110,20 @@ void PopSeveral(Context& context) {
   if (all) {
     ReplyMembers(context, ref);
     context.Delete(ref, lazyfree.server_del);
+    context.Tell({lazyfree.server_del ? "UNLINK" : "DEL", key});
   }
+  std::vector<std::string> popped;
   for (size_t i = 0; !all && i < picks; i++) {
     SetPop(ref, [&](const SetMember& member) {
       context.reply().Bulk(member.text);
+      if (effects != nullptr) popped.emplace_back(member.text);
       return true;
     });
+  }
+  if (!popped.empty()) {
+    std::vector<std::string_view> words{"SREM", key};
+    words.insert(words.end(), popped.begin(), popped.end());
+    context.Tell(words);
   }
   context.Changed(key, kNotifySet, "spop");
   context.CountChanges(static_cast<int64_t>(picks) - 1);
@@ -139,6 +149,7 @@ void Spop(Context& context) {
   }
   SetPop(ref, [&](const SetMember& member) {
     context.reply().Bulk(member.text);
+    context.Tell({"SREM", key, member.text});
     return true;
   });
   context.Changed(key, kNotifySet, "spop");

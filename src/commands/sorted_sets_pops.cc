@@ -1,5 +1,6 @@
 // ZPOPMIN, ZPOPMAX, ZMPOP and their blocking forms.
 #include <algorithm>
+#include <string>
 
 #include "commands/arguments.h"
 #include "commands/sorted_sets.h"
@@ -45,6 +46,11 @@ void TakeMembers(Context& context, KeyRef& ref, std::string_view key, const Pop&
     return true;
   });
   if (count < length) ZsetRemoveRanks(ref, ranks);
+  if (pop.with_key) {
+    // Which of the keys it was, and no waiting.
+    std::string number = std::to_string(count);
+    context.Tell({pop.highest ? "ZPOPMAX" : "ZPOPMIN", key, number});
+  }
   context.Changed(key, kNotifyZset, pop.highest ? "zpopmax" : "zpopmin");
   context.CountChanges(static_cast<int64_t>(count) - 1);
   if (count == length) DeleteFullZset(context, ref, key);

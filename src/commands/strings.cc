@@ -85,6 +85,12 @@ bool ParseSetOptions(Context& context, SetOptions* options) {
   return ResolveExpiry(context, &options->expiry);
 }
 
+void TellSet(Context& context, std::string_view key, std::string_view value, int64_t expiry_ms) {
+  if (effects == nullptr) return;
+  char text[24];
+  context.Tell({"SET", key, value, "PXAT", {text, static_cast<size_t>(FormatInt64(expiry_ms, text))}});
+}
+
 void Set(Context& context) {
   SetOptions options;
   if (context.argc() > 3 && !ParseSetOptions(context, &options)) return;
@@ -108,7 +114,17 @@ void Set(Context& context) {
   int64_t expiry_ms = options.expiry.kind == ExpiryOption::kKeep ? (ref ? ref.expiry_ms() : -1) : options.expiry.at_ms;
   StoreString(context, ref, key, context.arg(2), expiry_ms);
   context.Changed(key, kNotifyString, "set");
-  if (options.expiry.at_ms >= 0) context.Notify(kNotifyGeneric, "expire", key);
+  if (options.expiry.at_ms >= 0) {
+    TellSet(context, key, context.arg(2), options.expiry.at_ms);
+    context.Notify(kNotifyGeneric, "expire", key);
+  } else if (options.get || options.nx || options.xx) {
+    // The condition was met; it need not be again.
+    if (options.expiry.kind == ExpiryOption::kKeep) {
+      context.Tell({"SET", key, context.arg(2), "KEEPTTL"});
+    } else {
+      context.Tell({"SET", key, context.arg(2)});
+    }
+  }
   if (!options.get) context.reply().Ok();
 }
 
@@ -128,6 +144,7 @@ void SetWithTime(Context& context, ExpiryOption::Kind kind) {
   if (!ResolveExpiry(context, &expiry)) return;
   std::string_view key = context.arg(1);
   StoreString(context, context.Lookup(key, LookupKind::kWrite), key, context.arg(3), expiry.at_ms);
+  TellSet(context, key, context.arg(3), expiry.at_ms);
   context.Changed(key, kNotifyString, "set");
   context.Notify(kNotifyGeneric, "expire", key);
   context.reply().Ok();
@@ -147,6 +164,7 @@ void Getset(Context& context) {
     context.reply().Null();
   }
   StoreString(context, ref, key, context.arg(2), -1);
+  context.Tell({"SET", key, context.arg(2)});
   context.Changed(key, kNotifyString, "set");
 }
 
@@ -161,6 +179,7 @@ void Getdel(Context& context) {
   }
   ReplyString(context, ref);
   context.Delete(ref, lazyfree.user_del);
+  context.Tell({lazyfree.user_del ? "UNLINK" : "DEL", key});
   context.Changed(key, kNotifyGeneric, "del");
 }
 
@@ -185,13 +204,16 @@ void Getex(Context& context) {
   if (expiry.kind == ExpiryOption::kPersist) {
     if (ref.expiry_ms() < 0) return;
     ref.SetExpiry(-1);
+    context.Tell({"PERSIST", key});
     context.Changed(key, kNotifyGeneric, "persist");
   } else if (expiry.kind != ExpiryOption::kNone) {
-    if (expiry.at_ms < context.now_ms()) {
+    if (context.TimeHasCome(expiry.at_ms)) {
       context.Delete(ref, lazyfree.user_del);
+      context.Tell({lazyfree.user_del ? "UNLINK" : "DEL", key});
       context.Changed(key, kNotifyGeneric, "del");
     } else {
       ref.SetExpiry(expiry.at_ms);
+      TellExpiry(context, key, expiry.at_ms);
       context.Changed(key, kNotifyGeneric, "expire");
     }
   }

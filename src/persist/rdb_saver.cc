@@ -15,7 +15,7 @@ bool RdbSaver::Start(const SaveOptions& options, std::string* error) {
   options_ = options;
   if (!file_.Open(options.folder, options.name, error)) return false;
   RdbWriter header(options.compress);
-  header.Header(options.now_s, options.used_memory, false);
+  header.Header(options.now_s, options.used_memory, options.aof_base);
   Push(header.TakeBytes());
   for (int i = 0; i < shards.count(); i++) parts_.emplace_back(options.compress);
   shards_left_ = shards.count();

@@ -24,6 +24,7 @@ struct SaveOptions {
   bool check_sum = true;
   int64_t now_s = 0;
   int64_t used_memory = 0;
+  bool aof_base = false;  // the base of an AOF
 };
 
 class RdbSaver final : public CutSink {

@@ -8,6 +8,7 @@
 #include "memory/account.h"
 #include "resp/parser.h"
 #include "server/admission.h"
+#include "server/aof.h"
 #include "server/compactor.h"
 #include "server/log.h"
 #include "server/oom_score.h"
@@ -56,6 +57,7 @@ void ApplyMemory(const Config& config) {
   Admission::Configure(config.maxmemory_eviction_tenacity);
   MemoryGuard::Configure(config);
   Compactor::Configure(config);
+  aof.Configure();
 }
 
 // Raises the limit of open files for `clients` and some more. Returns how many clients it lets in.
@@ -91,6 +93,16 @@ bool TryApply(const Config& before, std::string* culprit, std::string* error) {
     return false;
   }
   if (now.maxclients > before.maxclients) ReserveFileTable(now.maxclients);
+  if (now.appendonly != before.appendonly) {
+    std::string why;
+    if (!now.appendonly) {
+      aof.TurnOff();
+    } else if (!aof.TurnOn(&why)) {
+      *culprit = "appendonly";
+      *error = "Unable to turn on AOF. Check server logs.";
+      return false;
+    }
+  }
   if ((now.port != before.port || now.bind != before.bind) && !server.ListenAnew()) {
     bool port = now.port != before.port;
     *culprit = port ? "port" : "bind";

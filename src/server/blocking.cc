@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "server/connection.h"
+#include "server/dispatch.h"
 #include "server/server_context.h"
 #include "server/worker.h"
 
@@ -78,6 +79,7 @@ bool Blocking::TryServe(Worker& worker, Waiter& waiter, std::string_view key, ui
   context.waking_keys_ = waiter.key_views;
   context.waking_waiter_ = &waiter;
   try {
+    EffectScope scope(context, *waiter.command);
     waiter.command->handler(context);
   } catch (const std::bad_alloc&) {
     buffer.Clear();

@@ -339,8 +339,8 @@ constexpr CommandSpec kRows[] = {
      "2.4.0",
      "O(N) where N is the number of connections",
      "Closes connections.",
-     "<ip:port|<[ID client-id]|[TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>]|[USER username]|[ADDR ip:port]|[LADDR "
-     "ip:port]|[SKIPME <YES|NO>] [...]>>",
+     "[ip:port] [ID client-id] [TYPE <NORMAL|MASTER|SLAVE|REPLICA|PUBSUB>] [USER username] [ADDR ip:port] "
+     "[LADDR ip:port] [SKIPME <YES|NO>]",
      ClientKill},
     {"client|list",
      -2,

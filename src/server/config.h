@@ -54,6 +54,16 @@ struct Config {
   bool rdbchecksum = true;
   bool stop_writes_on_bgsave_error = true;
   std::vector<SavePoint> save_points;
+  bool appendonly = false;
+  std::string appendfsync;  // always, everysec, no
+  std::string appenddirname;
+  std::string appendfilename;
+  int auto_aof_rewrite_percentage = 0;
+  int64_t auto_aof_rewrite_min_size = 0;
+  bool aof_load_truncated = true;
+  bool aof_timestamp_enabled = false;
+  bool aof_disable_auto_gc = false;
+  bool no_appendfsync_on_rewrite = false;
   // security
   std::string requirepass;
   ProtectedAction enable_debug_command = ProtectedAction::kNo;

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "memory/account.h"
 #include "net/socket.h"
 #include "server/blocking.h"
 #include "server/client_limits.h"
 #include "server/dispatch.h"
+#include "server/journal.h"
 #include "server/log.h"
 #include "server/server.h"
 #include "server/transaction.h"
@@ -186,6 +188,7 @@ void Connection::Serve(std::string_view data) {
     return;
   }
   worker->serving = this;
+  worker->recorded = false;
   try {
     size_t done = Process(data);
     if (!close_soon && done < data.size()) SaveRest(data.substr(done));
@@ -200,6 +203,7 @@ void Connection::ResumeInput() {
   if (close_soon || input_.empty() || parked()) return;
   Connection* outer = worker->serving;  // UNPAUSE resumes others
   worker->serving = this;
+  bool outer_recorded = std::exchange(worker->recorded, false);
   try {
     size_t done = Process(input_.text());
     if (!close_soon) input_.Consume(done);
@@ -208,6 +212,7 @@ void Connection::ResumeInput() {
     NoMemory();
   }
   worker->serving = outer;
+  worker->recorded = outer_recorded;
 }
 
 void Connection::DropBuffers() {
@@ -242,14 +247,23 @@ size_t Connection::Process(std::string_view data) {
   return close_after_reply ? data.size() : done;
 }
 
+void Connection::KeepReplies() {
+  OutputBuffer& fresh = worker->scratch;
+  if (fresh.empty()) return;
+  fresh.Trim();
+  output.Splice(fresh);
+}
+
 void Connection::Flush() {
+  if (worker->serving == this && worker->recorded) worker->Hold(this);
+  if (held) {
+    KeepReplies();
+    return;
+  }
   // Fresh replies go out from the worker's scratch, whose memory serves every connection; only what the socket does not
   // take becomes the connection's own.
   OutputBuffer& fresh = worker->scratch;
-  if (!output.empty() && !fresh.empty()) {
-    fresh.Trim();
-    output.Splice(fresh);
-  }
+  if (!output.empty()) KeepReplies();
   OutputBuffer& source = output.empty() ? fresh : output;
   size_t budget = SIZE_MAX;
   if (source.size_bytes() > kSendFewBytes) {
@@ -275,8 +289,7 @@ void Connection::Flush() {
     worker->figures.bytes_out += static_cast<uint64_t>(sent);
   }
   if (&source == &fresh) {
-    fresh.Trim();
-    output.Splice(fresh);
+    KeepReplies();
   } else if (output.empty()) {
     output.Clear();
   }
@@ -313,6 +326,7 @@ bool Connection::OverOutputLimit() {
 
 void Connection::Deliver(OutputBuffer&& reply) {
   output.Splice(reply);
+  if (journal.on()) worker->Hold(this);  // what it was waiting for has just been taken out of its list
   Flush();
 }
 

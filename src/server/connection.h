@@ -61,6 +61,8 @@ class Connection final : public EventHandler {
   void ResumeInput();
   // Sends what is pending; what the socket does not take waits for EPOLLOUT. May mark the connection for closing.
   void Flush();
+  // The fresh replies become the connection's own and wait.
+  void KeepReplies();
   // Closed at the end of the worker's turn, without or after sending what is pending.
   void CloseSoon();
   void CloseAfterReply() { close_after_reply = true; }
@@ -95,6 +97,7 @@ class Connection final : public EventHandler {
   bool paused = false;            // CLIENT PAUSE holds its next command back
   bool waiting_to_write = false;  // the socket is full; EPOLLOUT tells when it is not
   bool read_again = false;        // listed for Worker::ReadAgain
+  bool held = false;              // its replies wait for the journal (Worker::Hold)
   bool flush_again = false;       // listed for Worker::FlushAgain
   bool deferred = false;          // listed for Worker::Defer: its input waits
   ReplyMode reply_mode = ReplyMode::kOn;

@@ -4,6 +4,7 @@
 
 #include "base/monotonic.h"
 #include "server/admission.h"
+#include "server/aof.h"
 #include "server/persistence.h"
 #include "server/rates.h"
 #include "server/server.h"
@@ -88,6 +89,7 @@ void Worker::Cron() {
     server.CheckPauseEnd(now_ms);
     SampleRates(now_ms);
     persistence.Cron(*this);
+    aof.Cron(*this);
     int64_t used = UsedMemory();
     if (used > server.peak_memory.load(std::memory_order_relaxed)) {
       server.peak_memory.store(used, std::memory_order_relaxed);

@@ -9,6 +9,7 @@
 #include "base/glob.h"
 #include "commands/arguments.h"
 #include "memory/page_pools.h"
+#include "server/aof.h"
 #include "server/debug_digest.h"
 #include "server/log.h"
 #include "server/persistence.h"
@@ -318,10 +319,28 @@ struct Subcommand {
   const char* summary;
 };
 
+// Empties the databases and loads the append-only file, with everything written to it.
+void LoadAof(Context& context) {
+  if (!aof.enabled()) {
+    context.reply().Error("ERR AOF is not enabled");
+    return;
+  }
+  aof.Commit();
+  for (int i = 0; i < shards.count(); i++) {
+    for (int db = 0; db < shards[i].databases(); db++) shards[i].FlushDatabase(db, false);
+  }
+  if (aof.Reload(AsServer(context).worker())) {
+    context.reply().Ok();
+  } else {
+    context.reply().Error("ERR Error trying to load the AOF files, check server logs.");
+  }
+}
+
 constexpr Subcommand kSubcommands[] = {
     {"SLEEP", 3, 3, Sleep, "<seconds>", "Stops the whole server for that long; decimals allowed."},
     {"OBJECT", 3, 4, Object, "<key>", "Tells how the key's value is kept."},
     {"RELOAD", 2, 5, Reload, "[NOSAVE] [NOFLUSH] [MERGE]", "Saves everything, forgets it and loads it again."},
+    {"LOADAOF", 2, 2, LoadAof, "", "Writes the append-only file, forgets everything and loads it again."},
     {"SET-ACTIVE-EXPIRE", 3, 3, SetActiveExpire, "<0|1>", "Whether expired keys go without being touched."},
     {"POPULATE", 3, 5, Populate, "<count> [<prefix>] [<size>]", "Makes string keys <prefix>:<n>."},
     {"DIGEST", 2, 2, Digest, "", "A digest of all data."},

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "memory/account.h"
 #include "resp/errors.h"
 #include "server/admission.h"
+#include "server/aof.h"
 #include "server/blocking.h"
 #include "server/connection.h"
+#include "server/journal.h"
 #include "server/pause.h"
 #include "server/persistence.h"
 #include "server/server.h"
@@ -203,8 +206,10 @@ bool Dispatcher::Refused(Connection& connection, const Plan& plan, std::span<con
     Reject(connection, command, errors::kOom);
     return true;
   }
-  if ((command->flags & kWrite) && persistence.RefusesWrites()) [[unlikely]] {
-    Reject(connection, command, errors::kMisconf);
+  if ((command->flags & kWrite) && (persistence.RefusesWrites() || aof.failing())) [[unlikely]] {
+    Reject(connection, command,
+           persistence.RefusesWrites() ? std::string(errors::kMisconf)
+                                       : "MISCONF Errors writing to the AOF file: " + aof.why_failing());
     return true;
   }
   return false;
@@ -248,8 +253,35 @@ uint64_t Dispatcher::ShardMask(Worker& worker, const Command& command, std::span
   return known && mask != 0 ? mask : AllShards();
 }
 
+EffectScope::EffectScope(ServerContext& context, const Command& command)
+    : context_(context), command_(command), outer_(effects) {
+  effects = journal.on() ? &context.worker().effects : nullptr;
+  if (effects == nullptr) return;
+  effects->told = false;
+  changes_ = context.worker().keyspace_figures.changes.load(std::memory_order_relaxed);
+}
+
+EffectScope::~EffectScope() {
+  EffectLog* log = std::exchange(effects, outer_);
+  if (log == nullptr) return;
+  Worker& worker = context_.worker();
+  bool changed = worker.keyspace_figures.changes.load(std::memory_order_relaxed) != changes_;
+  bool own = changed && !log->told && (command_.flags & kWrite);
+  if (own && log->empty() && !context_.in_transaction()) {
+    // The commonest case, without a copy in between.
+    journal.AppendOne(context_.db(), context_.argv(), context_.now_ms());
+    worker.recorded = true;
+    return;
+  }
+  if (own) log->Add(context_.db(), context_.argv());
+  if (log->empty() || context_.in_transaction()) return;
+  journal.Append(log, Transactions::IsExec(command_), context_.now_ms());
+  worker.recorded = true;
+}
+
 size_t Dispatcher::CallHandler(ServerContext& context, const Command& command) {
   Worker& worker = *context.worker_;
+  EffectScope scope(context, command);
   uint64_t errors_before = context.reply().errors();
   OutputBuffer::Mark mark = context.reply().output().End();
   size_t refused = 0;
@@ -291,6 +323,27 @@ void Dispatcher::RunQueued(ServerContext& context, const Command& command, std::
   }
   context.argv_ = outer_argv;
   context.command_ = outer_command;
+}
+
+bool Dispatcher::Replay(ServerContext& context, int db, std::span<const std::string_view> argv, std::string* error) {
+  const Command* container = nullptr;
+  const Command* command = registry.Resolve(argv, &container);
+  if (command == nullptr || !command->ArityFits(argv.size()) || command->handler == nullptr) {
+    *error = "unknown or malformed command '" + std::string(argv[0].substr(0, 128)) + "'";
+    return false;
+  }
+  context.argv_ = argv;
+  context.command_ = command;
+  context.spec_ = command->spec;
+  context.hashed_ = {};
+  context.db_ = db;
+  context.now_ms_ = context.worker().now_ms;
+  context.deny_blocking_ = true;
+  context.replaying_ = true;
+  bool fits = CallHandler(context, *command) == 0;
+  context.reply().output().Clear();
+  if (!fits) *error = "no memory for '" + command->name + "'";
+  return fits;
 }
 
 size_t Dispatcher::RunLocked(Worker& worker, const Command& command, uint64_t mask) {

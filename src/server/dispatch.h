@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "command/effects.h"
 #include "command/registry.h"
 
 namespace brim {
@@ -23,6 +24,22 @@ struct Peeked {
   const Table* table = nullptr;  // null: not a command of one key
 };
 
+// While a handler runs, its effects are noted; in the end they go to the journal, those of a transaction's commands
+// with its EXEC. The locks of the command's shards are held all the while.
+class EffectScope {
+ public:
+  EffectScope(ServerContext& context, const Command& command);
+  ~EffectScope();
+  EffectScope(const EffectScope&) = delete;
+  EffectScope& operator=(const EffectScope&) = delete;
+
+ private:
+  ServerContext& context_;
+  const Command& command_;
+  EffectLog* outer_;
+  uint64_t changes_ = 0;
+};
+
 class Dispatcher {
  public:
   // Executes the worker's parsed commands for the connection, replies going to worker.scratch. Returns how many are
@@ -34,6 +51,9 @@ class Dispatcher {
   static void ProtocolError(Connection& connection, std::string_view text);
   // Runs a command's handler for EXEC (locks held, figures counted).
   static void RunQueued(ServerContext& context, const Command& command, std::span<const std::string_view> argv);
+  // Runs a command of the record being loaded: no connection, no locks, no reply, nothing is past its time. Every
+  // thread paused, or none started. False with the reason in *error.
+  static bool Replay(ServerContext& context, int db, std::span<const std::string_view> argv, std::string* error);
   // The shards that hold the command's keys, a bit each.
   static uint64_t ShardMask(Worker& worker, const Command& command, std::span<const std::string_view> argv);
 

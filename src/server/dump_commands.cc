@@ -1,5 +1,7 @@
 // DUMP and RESTORE: a value as an RDB object, with the version and a checksum behind it.
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "command/context.h"
 #include "commands/arguments.h"
@@ -77,6 +79,16 @@ bool ReadOptions(Context& context, RestoreOptions* options) {
   return true;
 }
 
+// The effect of a relative time: the same words with the absolute one.
+void TellAbsolute(Context& context, int64_t expiry_ms) {
+  if (effects == nullptr) return;
+  std::string number = std::to_string(expiry_ms);
+  std::vector<std::string_view> words(context.argv().begin(), context.argv().end());
+  words[2] = number;
+  words.emplace_back("ABSTTL");
+  context.Tell(words);
+}
+
 void Restore(Context& context) {
   RestoreOptions options;
   if (!ReadOptions(context, &options)) return;
@@ -110,15 +122,19 @@ void Restore(Context& context) {
   }
   if (there) context.Delete(there, false);
   int64_t expiry_ms = ttl == 0 ? -1 : options.absolute ? ttl : context.now_ms() + ttl;
-  if (ttl != 0 && expiry_ms < context.now_ms()) {
+  if (ttl != 0 && context.TimeHasCome(expiry_ms)) {
     // Past its time already: it is not made, and what it would have replaced is gone.
-    if (there) context.Changed(key, kNotifyGeneric, "del");
+    if (there) {
+      context.Tell({"DEL", key});
+      context.Changed(key, kNotifyGeneric, "del");
+    }
     context.reply().Ok();
     return;
   }
   KeyRef ref = InstallValue(shard.db(context.db()), key, hash, loaded, expiry_ms);
   SetLoadedAccess(ref.entry(), options.idle_s, options.frequency);
   context.SignalReady(context.db(), key);
+  if (ttl != 0 && !options.absolute) TellAbsolute(context, expiry_ms);
   context.Changed(key, kNotifyGeneric, "restore");
   context.reply().Ok();
 }

@@ -15,6 +15,7 @@
 #include "memory/account.h"
 #include "memory/pressure.h"
 #include "memory/resident.h"
+#include "server/aof.h"
 #include "server/blocking.h"
 #include "server/compactor.h"
 #include "server/connection.h"
@@ -230,13 +231,23 @@ void PersistenceSection(Text& text) {
   text.Add("rdb_last_cow_size", 0);
   text.Add("rdb_last_load_keys_expired", save.last_keys_expired);
   text.Add("rdb_last_load_keys_loaded", save.last_keys_loaded);
-  text.Zeros({"aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"});
-  text.Add("aof_last_rewrite_time_sec", -1);
-  text.Add("aof_current_rewrite_time_sec", -1);
-  text.Add("aof_last_bgrewrite_status", "ok");
-  text.Zeros({"aof_rewrites", "aof_rewrites_consecutive_failures"});
-  text.Add("aof_last_write_status", "ok");
+  const AofFigures& log = aof.figures();
+  text.Add("aof_enabled", aof.enabled() ? 1 : 0);
+  text.Add("aof_rewrite_in_progress", aof.rewriting() ? 1 : 0);
+  text.Add("aof_rewrite_scheduled", aof.rewrite_scheduled() ? 1 : 0);
+  text.Add("aof_last_rewrite_time_sec", log.last_rewrite_seconds);
+  text.Add("aof_current_rewrite_time_sec", aof.rewriting() ? now_s - log.rewrite_started_s : -1);
+  text.Add("aof_last_bgrewrite_status", log.last_rewrite_good ? "ok" : "err");
+  text.Add("aof_rewrites", log.rewrites);
+  text.Add("aof_rewrites_consecutive_failures", log.failures_in_a_row);
+  text.Add("aof_last_write_status", aof.failing() ? "err" : "ok");
   text.Zeros({"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"});
+  if (!aof.enabled()) return;
+  text.Add("aof_current_size", aof.current_size());
+  text.Add("aof_base_size", aof.base_size());
+  text.Add("aof_pending_rewrite", aof.rewrite_scheduled() ? 1 : 0);
+  text.Add("aof_buffer_length", aof.buffered());
+  text.Zeros({"aof_pending_bio_fsync", "aof_delayed_fsync"});
 }
 
 void StatsSection(Text& text) {

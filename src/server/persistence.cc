@@ -7,6 +7,7 @@
 
 #include "base/monotonic.h"
 #include "memory/account.h"
+#include "server/aof.h"
 #include "server/log.h"
 #include "server/pause.h"
 #include "server/server.h"
@@ -109,6 +110,7 @@ bool Persistence::SaveNow(std::string* error) {
     Ended(good, ignored);
     saver_.reset();
   }
+  aof.FinishWalk();
   if (!StartSave(error)) return false;
   saver_->WalkAll();
   bool good = saver_->Finish(error);
@@ -174,7 +176,7 @@ bool Persistence::Due(int64_t now_s) const {
 
 void Persistence::Cron(Worker& worker) {
   bool ended = saver_ != nullptr && saver_->done();
-  if (!ended && (saver_ != nullptr || !Due(worker.now_ms / 1000))) return;
+  if (!ended && (saver_ != nullptr || aof.rewriting() || !Due(worker.now_ms / 1000))) return;
   thread_pause.Begin(worker.index());
   // While this thread waited for the pause another may have ended or begun one.
   std::string error;
@@ -183,7 +185,7 @@ void Persistence::Cron(Worker& worker) {
     saver_.reset();
     Ended(good, error);
     if (good) LogNotice("Background saving terminated with success");
-  } else if (saver_ == nullptr && !ended && StartSave(&error)) {
+  } else if (saver_ == nullptr && !ended && !aof.rewriting() && StartSave(&error)) {
     LogNotice("Background saving started");
   }
   thread_pause.End();

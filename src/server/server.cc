@@ -9,6 +9,8 @@
 #include "net/socket.h"
 #include "resp/errors.h"
 #include "server/admission.h"
+#include "server/aof.h"
+#include "server/journal.h"
 #include "server/log.h"
 #include "server/memory_guard.h"
 #include "server/pause.h"
@@ -134,6 +136,7 @@ int Server::Run() {
   startup_memory = UsedMemory();
   MemoryGuard::MarkFootprint();
   MarkAccountBaseline(PageHeapBytes());
+  if (!(config().appendonly ? aof.Start(*workers_[0]) : persistence.Load())) return 1;
   LogNotice("Ready to accept connections");
   NotifySupervisor(config().supervised);
   for (int i = 1; i < threads; i++) {
@@ -146,6 +149,7 @@ int Server::Run() {
   workers_[0]->Run();
   purger.Stop();
   for (auto& thread : threads_) thread.join();
+  aof.End();
   bool saved = persistence.SaveAtExit();
   CheckAccount();
   int signal_number = stop_signal.load(std::memory_order_relaxed);
@@ -219,6 +223,15 @@ void Server::CheckPauseEnd(int64_t now_ms) {
 }
 
 void Server::KeyRemoved(Shard&, int db, std::string_view key, Removal why) {
+  if (journal.on()) {
+    bool lazy = why == Removal::kExpired ? lazyfree.expire : lazyfree.eviction;
+    std::string_view words[] = {lazy ? "UNLINK" : "DEL", key};
+    if (effects != nullptr) {
+      effects->Add(db, words);
+    } else {
+      journal.AppendOne(db, words, WallUs() / 1000);
+    }
+  }
   if (notify_hook == nullptr) return;
   NotifyClass event_class = why == Removal::kExpired ? kNotifyExpired : kNotifyEvicted;
   if (notify_classes & event_class) notify_hook(event_class, why == Removal::kExpired ? "expired" : "evicted", key, db);

@@ -15,5 +15,6 @@ extern const CommandTable kDebugCommands;        // debug_commands.cc: DEBUG
 extern const CommandTable kAdminCommands;        // admin_commands.cc: TIME ROLE SHUTDOWN
 extern const CommandTable kPersistenceCommands;  // persistence_commands.cc: SAVE BGSAVE LASTSAVE
 extern const CommandTable kDumpCommands;         // dump_commands.cc: DUMP RESTORE
+extern const CommandTable kMigrateCommands;      // migrate_command.cc: MIGRATE
 
 }  // namespace brim

@@ -8,6 +8,7 @@
 
 #include "base/monotonic.h"
 #include "base/ticks.h"
+#include "server/aof.h"
 #include "server/blocking.h"
 #include "server/client_limits.h"
 #include "server/compactor.h"
@@ -127,6 +128,25 @@ void Worker::FlushRests() {
   }
 }
 
+void Worker::Hold(Connection* connection) {
+  if (connection->held) return;
+  connection->held = true;
+  held_.push_back(connection->id);
+}
+
+// One write, and one sync where every write wants it, for all that the turn has changed.
+void Worker::SendHeld() {
+  if (held_.empty()) return;
+  aof.Commit();
+  for (size_t i = 0; i < held_.size(); i++) {
+    Connection* connection = FindConnection(held_[i]);
+    if (connection == nullptr) continue;
+    connection->held = false;
+    if (!connection->close_soon) connection->Flush();
+  }
+  held_.clear();
+}
+
 void Worker::ReadAgain(Connection* connection) {
   if (connection->read_again) return;
   connection->read_again = true;
@@ -227,6 +247,7 @@ void Worker::Run() {
     FlushRests();
     loop_.RunMail();
     RunDeadlines();
+    SendHeld();
     KeepClientsInBounds(*this);
     bool busy = figures.commands != commands_at_turn_;
     commands_at_turn_ = figures.commands;

@@ -103,6 +103,11 @@ class Worker {
   void ReadAgain(Connection* connection);
   // A connection sent something for the first time in this millisecond.
   void CountActive() { activity_now_.connections++; }
+  // What the command being executed does, and whether what the connection being served did has gone to the journal: its
+  // replies are held back until that is where it has to be.
+  EffectLog effects;
+  bool recorded = false;
+  void Hold(Connection* connection);
   // What is known of the first command of the data being served; null: nothing.
   const Peeked* peeked = nullptr;
   Connection* serving = nullptr;  // whose commands are being executed
@@ -130,6 +135,7 @@ class Worker {
   void ReadRests();
   void ServeDeferred();
   void FlushRests();
+  void SendHeld();
   void RunDeadlines();
   int WaitMs() const;
   int GatherUs() const;
@@ -151,6 +157,7 @@ class Worker {
   std::vector<uint64_t> reading_again_;
   std::deque<uint64_t> deferred_;
   std::deque<uint64_t> flush_again_;
+  std::vector<uint64_t> held_;
   uint64_t turn_began_ = 0;
   // In this millisecond, and in the one before: connections that sent something, and how often they were read.
   struct Activity {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real clients against a server of their own: python3-redis, ioredis, node-redis.
+# Real clients against a server of their own: python3-redis, ioredis, node-redis, redis-cli.
 # run.sh --server "path/to/brim-server --threads 2"
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,4 +20,5 @@ cp "$here/package.json" "$here/package-lock.json" "$here"/*.mjs "$modules/"
 /usr/bin/python3 "$here/with_server.py" "$server" /usr/bin/python3 "$here/python_redis.py" || result=1
 /usr/bin/python3 "$here/with_server.py" "$server" node "$modules/ioredis.mjs" || result=1
 /usr/bin/python3 "$here/with_server.py" "$server" node "$modules/node_redis.mjs" || result=1
+/usr/bin/python3 "$here/with_server.py" "$server" bash "$here/redis_cli.sh" || result=1
 exit $result

@@ -1,0 +1,41 @@
+#pragma once
+// A file that is only appended to (an increment of the AOF). One thread at a time, but for Sync's copy of the
+// descriptor. No locks.
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace brim {
+
+class AppendFile {
+ public:
+  AppendFile() = default;
+  ~AppendFile() { Close(); }
+  AppendFile(AppendFile&& other) noexcept;
+  AppendFile& operator=(AppendFile&& other) noexcept;
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+
+  // Opens for appending, made when it is not there; `anew`: emptied. False with errno's text in *error.
+  bool Open(const std::string& path, bool anew, std::string* error);
+  bool is_open() const { return fd_ >= 0; }
+  int fd() const { return fd_; }
+  uint64_t size() const { return size_; }
+  // Writes what the disk takes. Returns how many bytes; fewer than given: *error says why.
+  size_t Write(std::string_view bytes, std::string* error);
+  // Until what was written is on the disk. False with errno's text in *error.
+  bool Sync(std::string* error);
+  // Gives the descriptor away.
+  int Release();
+  void Close();
+
+ private:
+  int fd_ = -1;
+  uint64_t size_ = 0;
+};
+
+// Writes a small file that is either the old one or the new one whatever happens meanwhile: under a temporary name,
+// synced, renamed, the folder synced. False with what failed in *error.
+bool ReplaceFile(const std::string& folder, const std::string& name, std::string_view text, std::string* error);
+
+}  // namespace brim
