@@ -30,6 +30,7 @@ MAY_INCLUDE = {
     "commands": _COMMAND,
     "persist": _STORE,
     "server": _SERVER - {"server"},
+    "tools": _SERVER,
     "script": _SERVER,
     "replication": _SERVER,
     "cluster": _SERVER,

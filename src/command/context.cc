@@ -18,7 +18,7 @@ KeyRef Context::LookupIn(int db, std::string_view key, LookupKind kind) {
     return {};
   Table::Slot slot;
   KeyRef ref = shard.db(db).Find(key, hash, &slot);
-  if (ref && ref.entry().has_expiry() && TimeHasCome(ref.expiry_ms())) {
+  if (ref && ref.entry().has_expiry() && TimeHasCome(*this, ref.expiry_ms())) {
     if (!expiry_paused.load(std::memory_order_relaxed)) shard.RemoveExpired(ref);
     ref = KeyRef();
   }

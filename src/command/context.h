@@ -92,22 +92,6 @@ class Context {
   void NotifyIn(int db, NotifyClass event_class, const char* event, std::string_view key);
   void CountChanges(int64_t n);
 
-  // What is recorded for this command in place of its own words (command/effects.h). May be called several times, each
-  // time with one command that does part of what was done. Call Changed as well.
-  void Tell(std::initializer_list<std::string_view> words) {
-    if (effects == nullptr) return;
-    effects->told = true;
-    effects->Add(db_, words);
-  }
-  void Tell(std::span<const std::string_view> words) {
-    if (effects == nullptr) return;
-    effects->told = true;
-    effects->Add(db_, words);
-  }
-  // Whether a time (ms since 1970) has come. Never while a record is replayed: what was there when it was written is
-  // there again.
-  bool TimeHasCome(int64_t at_ms) const { return at_ms < now_ms_ && !replaying_; }
-
   // --- blocking: false inside MULTI or a script, where the handler answers as if the time were over.
   virtual bool may_block() const = 0;
   // The connection waits; the handler is run again, as if just received, when one of the keys gets a value of the type.
@@ -137,8 +121,22 @@ class Context {
   bool waking_ = false;             // a blocked command is tried again: keys of shards not locked count as absent
   std::string_view waking_key_;     // then: the one key, of those it waits for, that counts as present
   std::span<const std::string_view> waking_keys_;
-  bool no_touch_ = false;   // CLIENT NO-TOUCH
-  bool replaying_ = false;  // the AOF is being loaded
+  bool no_touch_ = false;  // CLIENT NO-TOUCH
 };
+
+// What is recorded for this command in place of its own words (command/effects.h). May be called several times, each
+// time with one command that does part of what was done, after it was done. Call Changed as well.
+inline void Tell(const Context& context, std::span<const std::string_view> words) {
+  if (effects == nullptr) return;
+  effects->told = true;
+  effects->Add(context.db(), words);
+}
+inline void Tell(const Context& context, std::initializer_list<std::string_view> words) {
+  Tell(context, std::span(words.begin(), words.size()));
+}
+
+// Whether a time (ms since 1970) has come. Never while a record is replayed: what was there when it was written is
+// there again.
+inline bool TimeHasCome(const Context& context, int64_t at_ms) { return at_ms < context.now_ms() && !replaying; }
 
 }  // namespace brim

@@ -41,4 +41,7 @@ class EffectLog {
 // The log of the command that this thread executes; null: none runs, or nothing is recorded.
 inline thread_local EffectLog* effects = nullptr;
 
+// A record is being replayed; every thread is paused, or none has started.
+inline bool replaying = false;
+
 }  // namespace brim

@@ -67,9 +67,9 @@ void ExpireKey(Context& context, bool seconds, bool relative) {
     context.reply().Integer(0);
     return;
   }
-  if (context.TimeHasCome(when - 1)) {
+  if (TimeHasCome(context, when - 1)) {
     context.Delete(ref, lazyfree.expire);
-    context.Tell({lazyfree.expire ? "UNLINK" : "DEL", key});
+    Tell(context, {lazyfree.expire ? "UNLINK" : "DEL", key});
     context.Changed(key, kNotifyGeneric, "del");
   } else {
     ref.SetExpiry(when);

@@ -46,7 +46,7 @@ bool ParseExpiryOption(Context& context, size_t* i, int allowed, ExpiryOption* o
 void TellExpiry(Context& context, std::string_view key, int64_t at_ms) {
   if (effects == nullptr) return;
   char text[24];
-  context.Tell({"PEXPIREAT", key, {text, static_cast<size_t>(FormatInt64(at_ms, text))}});
+  Tell(context, {"PEXPIREAT", key, {text, static_cast<size_t>(FormatInt64(at_ms, text))}});
 }
 
 bool ResolveExpiry(Context& context, ExpiryOption* option) {

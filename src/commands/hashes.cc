@@ -204,7 +204,7 @@ void Hincrbyfloat(Context& context) {
   char text[5200];
   std::string_view result(text, static_cast<size_t>(FormatLongDoubleHuman(value, text)));
   HashSet(ref, context.arg(2), result);
-  context.Tell({"HSET", key, context.arg(2), result});
+  Tell(context, {"HSET", key, context.arg(2), result});
   context.Changed(key, kNotifyHash, "hincrbyfloat");
   context.reply().Bulk(result);
 }

@@ -423,7 +423,7 @@ void PopAndReply(Context& context, KeyRef& ref, std::string_view key, const List
   if (!(context.spec().flags & kFast)) {
     // Which of the keys it was, and no waiting.
     std::string number = std::to_string(count);
-    context.Tell({request.left ? "LPOP" : "RPOP", key, number});
+    Tell(context, {request.left ? "LPOP" : "RPOP", key, number});
   }
   context.Changed(key, kNotifyList, request.left ? "lpop" : "rpop");
   context.CountChanges(static_cast<int64_t>(count) - 1);
@@ -452,7 +452,7 @@ void MoveElement(Context& context, KeyRef& ref, std::string_view from_key, std::
     ListPop(list, from_left);
   }
   if (context.spec().flags & kBlocking) {
-    context.Tell({"LMOVE", from_key, to_key, from_left ? "LEFT" : "RIGHT", to_left ? "LEFT" : "RIGHT"});
+    Tell(context, {"LMOVE", from_key, to_key, from_left ? "LEFT" : "RIGHT", to_left ? "LEFT" : "RIGHT"});
   }
   context.Changed(to_key, kNotifyList, to_left ? "lpush" : "rpush");
   context.Changed(from_key, kNotifyList, from_left ? "lpop" : "rpop");

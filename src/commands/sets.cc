@@ -110,7 +110,7 @@ void PopSeveral(Context& context) {
   if (all) {
     ReplyMembers(context, ref);
     context.Delete(ref, lazyfree.server_del);
-    context.Tell({lazyfree.server_del ? "UNLINK" : "DEL", key});
+    Tell(context, {lazyfree.server_del ? "UNLINK" : "DEL", key});
   }
   std::vector<std::string> popped;
   for (size_t i = 0; !all && i < picks; i++) {
@@ -123,7 +123,7 @@ void PopSeveral(Context& context) {
   if (!popped.empty()) {
     std::vector<std::string_view> words{"SREM", key};
     words.insert(words.end(), popped.begin(), popped.end());
-    context.Tell(words);
+    Tell(context, words);
   }
   context.Changed(key, kNotifySet, "spop");
   context.CountChanges(static_cast<int64_t>(picks) - 1);
@@ -149,7 +149,7 @@ void Spop(Context& context) {
   }
   SetPop(ref, [&](const SetMember& member) {
     context.reply().Bulk(member.text);
-    context.Tell({"SREM", key, member.text});
+    Tell(context, {"SREM", key, member.text});
     return true;
   });
   context.Changed(key, kNotifySet, "spop");

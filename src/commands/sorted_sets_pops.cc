@@ -49,7 +49,7 @@ void TakeMembers(Context& context, KeyRef& ref, std::string_view key, const Pop&
   if (pop.with_key) {
     // Which of the keys it was, and no waiting.
     std::string number = std::to_string(count);
-    context.Tell({pop.highest ? "ZPOPMAX" : "ZPOPMIN", key, number});
+    Tell(context, {pop.highest ? "ZPOPMAX" : "ZPOPMIN", key, number});
   }
   context.Changed(key, kNotifyZset, pop.highest ? "zpopmax" : "zpopmin");
   context.CountChanges(static_cast<int64_t>(count) - 1);

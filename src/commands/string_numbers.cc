@@ -90,7 +90,7 @@ void Incrbyfloat(Context& context) {
     if (result.size() <= kEmbstrBytes) form.encoding = Encoding::kEmbstr;
     WriteString(context.Create(key, Type::kString, form.encoding, form.bytes).data(), form, result);
   }
-  context.Tell({"SET", key, result, "KEEPTTL"});
+  Tell(context, {"SET", key, result, "KEEPTTL"});
   context.Changed(key, kNotifyString, "incrbyfloat");
   context.reply().Bulk(result);
 }

@@ -88,7 +88,7 @@ bool ParseSetOptions(Context& context, SetOptions* options) {
 void TellSet(Context& context, std::string_view key, std::string_view value, int64_t expiry_ms) {
   if (effects == nullptr) return;
   char text[24];
-  context.Tell({"SET", key, value, "PXAT", {text, static_cast<size_t>(FormatInt64(expiry_ms, text))}});
+  Tell(context, {"SET", key, value, "PXAT", {text, static_cast<size_t>(FormatInt64(expiry_ms, text))}});
 }
 
 void Set(Context& context) {
@@ -120,9 +120,9 @@ void Set(Context& context) {
   } else if (options.get || options.nx || options.xx) {
     // The condition was met; it need not be again.
     if (options.expiry.kind == ExpiryOption::kKeep) {
-      context.Tell({"SET", key, context.arg(2), "KEEPTTL"});
+      Tell(context, {"SET", key, context.arg(2), "KEEPTTL"});
     } else {
-      context.Tell({"SET", key, context.arg(2)});
+      Tell(context, {"SET", key, context.arg(2)});
     }
   }
   if (!options.get) context.reply().Ok();
@@ -164,7 +164,7 @@ void Getset(Context& context) {
     context.reply().Null();
   }
   StoreString(context, ref, key, context.arg(2), -1);
-  context.Tell({"SET", key, context.arg(2)});
+  Tell(context, {"SET", key, context.arg(2)});
   context.Changed(key, kNotifyString, "set");
 }
 
@@ -179,7 +179,7 @@ void Getdel(Context& context) {
   }
   ReplyString(context, ref);
   context.Delete(ref, lazyfree.user_del);
-  context.Tell({lazyfree.user_del ? "UNLINK" : "DEL", key});
+  Tell(context, {lazyfree.user_del ? "UNLINK" : "DEL", key});
   context.Changed(key, kNotifyGeneric, "del");
 }
 
@@ -204,12 +204,12 @@ void Getex(Context& context) {
   if (expiry.kind == ExpiryOption::kPersist) {
     if (ref.expiry_ms() < 0) return;
     ref.SetExpiry(-1);
-    context.Tell({"PERSIST", key});
+    Tell(context, {"PERSIST", key});
     context.Changed(key, kNotifyGeneric, "persist");
   } else if (expiry.kind != ExpiryOption::kNone) {
-    if (context.TimeHasCome(expiry.at_ms)) {
+    if (TimeHasCome(context, expiry.at_ms)) {
       context.Delete(ref, lazyfree.user_del);
-      context.Tell({lazyfree.user_del ? "UNLINK" : "DEL", key});
+      Tell(context, {lazyfree.user_del ? "UNLINK" : "DEL", key});
       context.Changed(key, kNotifyGeneric, "del");
     } else {
       ref.SetExpiry(expiry.at_ms);

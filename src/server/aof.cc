@@ -132,14 +132,9 @@ std::string Aof::why_failing() {
   return why_;
 }
 
-size_t Aof::buffered() {
+AofSizes Aof::sizes() {
   std::lock_guard guard(mutex_);
-  return pending_.size();
-}
-
-uint64_t Aof::current_size() {
-  std::lock_guard guard(mutex_);
-  return closed_size_ + file_.size();
+  return {closed_size_ + file_.size(), rewrite_base_size_, pending_.size()};
 }
 
 // A thread of its own syncs once a second (appendfsync everysec) and earlier increments before they are closed: workers
@@ -355,7 +350,7 @@ void Aof::EndRewrite() {
   figures_.failures_in_a_row = 0;
   closed_size_ = FileSize(PathOf(manifest_.base->name));
   if (state_ == State::kWaiting) state_ = State::kOn;
-  rewrite_base_size_ = current_size();
+  rewrite_base_size_ = sizes().current;
   LogNotice("Background AOF rewrite finished successfully");
   DeleteHistory();
 }
@@ -369,7 +364,7 @@ bool Aof::RewriteDue(int64_t now_s) {
   if (scheduled_) return true;
   int64_t percentage = server.config().auto_aof_rewrite_percentage;
   if (state_ != State::kOn || percentage == 0) return false;
-  uint64_t size = current_size();
+  uint64_t size = sizes().current;
   if (size <= static_cast<uint64_t>(server.config().auto_aof_rewrite_min_size)) return false;
   uint64_t base = std::max<uint64_t>(rewrite_base_size_, 1);
   uint64_t growth = size * 100 / base;

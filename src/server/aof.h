@@ -30,6 +30,12 @@ struct AofFigures {
   int64_t last_failure_s = 0;
 };
 
+struct AofSizes {
+  uint64_t current = 0;
+  uint64_t base = 0;  // of all files when they were last rewritten or loaded
+  uint64_t buffered = 0;
+};
+
 class Aof {
  public:
   // --- the state: changes while every thread is paused, or before they start
@@ -70,9 +76,7 @@ class Aof {
   void Cron(Worker& worker);
 
   const AofFigures& figures() const { return figures_; }
-  uint64_t current_size();
-  uint64_t base_size() const { return rewrite_base_size_; }
-  size_t buffered();
+  AofSizes sizes();
 
  private:
   enum class State : uint8_t { kOff, kOn, kWaiting };  // waiting: for the first rewrite
@@ -98,8 +102,8 @@ class Aof {
   AofSync policy_ = AofSync::kEverySecond;
   bool scheduled_ = false;
   AofManifest manifest_;
-  uint64_t closed_size_ = 0;        // of the base and the increments that are not written to
-  uint64_t rewrite_base_size_ = 0;  // of all files when they were last rewritten or loaded
+  uint64_t closed_size_ = 0;  // of the base and the increments that are not written to
+  uint64_t rewrite_base_size_ = 0;
   std::unique_ptr<RdbSaver> saver_;
   AofFigures figures_;
 

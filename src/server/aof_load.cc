@@ -247,7 +247,7 @@ bool Aof::Start(Worker& worker) {
   } else if (!MakeFirstFiles()) {
     return false;
   }
-  rewrite_base_size_ = current_size();
+  rewrite_base_size_ = sizes().current;
   state_ = State::kOn;
   stop_ = false;
   journal.Switch(true);

@@ -150,7 +150,7 @@ void Connection::ReadOnce() {
   if (bytes == room || peer_ended_) worker->ReadAgain(this);
   bytes_in += bytes;
   worker->figures.bytes_in += bytes;
-  if (last_active_ms != worker->now_ms) worker->CountActive();
+  if (last_active_ms != worker->now_ms) worker->activity.connections++;
   last_active_ms = worker->now_ms;
   if (own) {
     input_.Commit(bytes);

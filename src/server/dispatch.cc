@@ -339,8 +339,9 @@ bool Dispatcher::Replay(ServerContext& context, int db, std::span<const std::str
   context.db_ = db;
   context.now_ms_ = context.worker().now_ms;
   context.deny_blocking_ = true;
-  context.replaying_ = true;
+  replaying = true;
   bool fits = CallHandler(context, *command) == 0;
+  replaying = false;
   context.reply().output().Clear();
   if (!fits) *error = "no memory for '" + command->name + "'";
   return fits;

@@ -86,7 +86,7 @@ void TellAbsolute(Context& context, int64_t expiry_ms) {
   std::vector<std::string_view> words(context.argv().begin(), context.argv().end());
   words[2] = number;
   words.emplace_back("ABSTTL");
-  context.Tell(words);
+  Tell(context, words);
 }
 
 void Restore(Context& context) {
@@ -122,10 +122,10 @@ void Restore(Context& context) {
   }
   if (there) context.Delete(there, false);
   int64_t expiry_ms = ttl == 0 ? -1 : options.absolute ? ttl : context.now_ms() + ttl;
-  if (ttl != 0 && context.TimeHasCome(expiry_ms)) {
+  if (ttl != 0 && TimeHasCome(context, expiry_ms)) {
     // Past its time already: it is not made, and what it would have replaced is gone.
     if (there) {
-      context.Tell({"DEL", key});
+      Tell(context, {"DEL", key});
       context.Changed(key, kNotifyGeneric, "del");
     }
     context.reply().Ok();

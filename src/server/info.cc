@@ -243,10 +243,11 @@ void PersistenceSection(Text& text) {
   text.Add("aof_last_write_status", aof.failing() ? "err" : "ok");
   text.Zeros({"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"});
   if (!aof.enabled()) return;
-  text.Add("aof_current_size", aof.current_size());
-  text.Add("aof_base_size", aof.base_size());
+  AofSizes sizes = aof.sizes();
+  text.Add("aof_current_size", sizes.current);
+  text.Add("aof_base_size", sizes.base);
   text.Add("aof_pending_rewrite", aof.rewrite_scheduled() ? 1 : 0);
-  text.Add("aof_buffer_length", aof.buffered());
+  text.Add("aof_buffer_length", sizes.buffered);
   text.Zeros({"aof_pending_bio_fsync", "aof_delayed_fsync"});
 }
 

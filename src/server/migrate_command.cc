@@ -160,7 +160,7 @@ bool TakeAnswers(Context& context, const MigrateOptions& options, std::span<cons
     // Not what a server says to RESTORE: the value may be nowhere but here.
     if (answer.kind != RemoteReply::kSimple) return false;
     if (options.copy || !context.Delete(key, lazyfree.server_del)) continue;
-    context.Tell({"DEL", key});
+    Tell(context, {"DEL", key});
     context.Changed(key, kNotifyGeneric, "del");
   }
   return true;

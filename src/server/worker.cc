@@ -44,10 +44,10 @@ Worker::~Worker() = default;
 void Worker::RefreshClock() {
   int64_t now = WallUs() / 1000;
   if (now != now_ms) {
-    activity_ = activity_now_;
-    activity_.reads = figures.reads - activity_now_.reads;
-    if (now != now_ms + 1) activity_ = {};
-    activity_now_ = {0, figures.reads};
+    activity_before_ = activity;
+    activity_before_.reads = figures.reads - activity.reads;
+    if (now != now_ms + 1) activity_before_ = {};
+    activity = {0, figures.reads};
   }
   now_ms = now;
   coarse_clock.Set(now_ms);
@@ -221,9 +221,9 @@ int Worker::WaitMs() const {
 // there are few clients (they would wait for us while we rest), when they send little, or when turns find most of them
 // ready.
 int Worker::GatherUs() const {
-  if (activity_.connections < kGatherClients || activity_.reads < kGatherReads) return 0;
-  if (ready_ * 2 > activity_.connections || TurnIsLong()) return 0;
-  return static_cast<int>(kGatherReads * kGatherUsMax / activity_.reads);
+  if (activity_before_.connections < kGatherClients || activity_before_.reads < kGatherReads) return 0;
+  if (ready_ * 2 > activity_before_.connections || TurnIsLong()) return 0;
+  return static_cast<int>(kGatherReads * kGatherUsMax / activity_before_.reads);
 }
 
 void Worker::Run() {

@@ -101,8 +101,12 @@ class Worker {
   void FlushAgain(Connection* connection);
   // Its socket may hold more than was read: it is read again in the next turn, which does not wait.
   void ReadAgain(Connection* connection);
-  // A connection sent something for the first time in this millisecond.
-  void CountActive() { activity_now_.connections++; }
+  // In this millisecond: connections that sent something, and how often they were read.
+  struct Activity {
+    int connections = 0;
+    uint64_t reads = 0;
+  };
+  Activity activity;
   // What the command being executed does, and whether what the connection being served did has gone to the journal: its
   // replies are held back until that is where it has to be.
   EffectLog effects;
@@ -159,14 +163,8 @@ class Worker {
   std::deque<uint64_t> flush_again_;
   std::vector<uint64_t> held_;
   uint64_t turn_began_ = 0;
-  // In this millisecond, and in the one before: connections that sent something, and how often they were read.
-  struct Activity {
-    int connections = 0;
-    uint64_t reads = 0;
-  };
-  Activity activity_now_;
-  Activity activity_;
-  int ready_ = 0;  // events of the last turn
+  Activity activity_before_;  // in the millisecond before
+  int ready_ = 0;             // events of the last turn
   uint64_t long_turn_ticks_;
   uint64_t long_command_ticks_;
   static constexpr size_t kReadBytes = 64 << 10;

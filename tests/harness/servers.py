@@ -86,7 +86,8 @@ class Server:
         while time.monotonic() < until:
             try:
                 with Connection(self.port, timeout=10) as c:
-                    if c.call("PING")[0] in "+-":
+                    reply = c.call("PING")
+                    if reply[0] == "+" or (reply[0] == "-" and not reply[1].startswith(b"LOADING")):
                         # BRIM_TEST_SETUP: a command that each server under test gets first.
                         setup = os.environ.get("BRIM_TEST_SETUP", "").split()
                         if setup and not self.is_oracle:
