@@ -1,5 +1,7 @@
 #include "command/effects.h"
 
+#include <cstring>
+
 #include "base/numbers.h"
 
 namespace brim {
@@ -8,24 +10,32 @@ namespace {
 
 constexpr size_t kKeptBytes = 64 << 10;  // a log that one big command has made larger gives it back
 
-void AppendLength(std::string* out, char mark, size_t length) {
-  char text[28];
-  text[0] = mark;
-  auto size = 1 + static_cast<size_t>(FormatInt64(static_cast<int64_t>(length), text + 1));
-  text[size++] = '\r';
-  text[size++] = '\n';
-  out->append(text, size);
+// "$3\r\n"
+char* WriteLength(char* at, char mark, size_t length) {
+  *at++ = mark;
+  at += FormatInt64(static_cast<int64_t>(length), at);
+  *at++ = '\r';
+  *at++ = '\n';
+  return at;
 }
 
 }  // namespace
 
 void AppendRequest(std::string* out, std::span<const std::string_view> words) {
-  AppendLength(out, '*', words.size());
+  constexpr size_t kLengthBytes = 24;
+  size_t most = kLengthBytes;
+  for (std::string_view word : words) most += word.size() + kLengthBytes;
+  size_t before = out->size();
+  out->resize(before + most);
+  char* at = WriteLength(out->data() + before, '*', words.size());
   for (std::string_view word : words) {
-    AppendLength(out, '$', word.size());
-    out->append(word);
-    out->append("\r\n", 2);
+    at = WriteLength(at, '$', word.size());
+    memcpy(at, word.data(), word.size());
+    at += word.size();
+    *at++ = '\r';
+    *at++ = '\n';
   }
+  out->resize(static_cast<size_t>(at - out->data()));
 }
 
 void EffectLog::Add(int db, std::span<const std::string_view> words) {

@@ -19,6 +19,7 @@ namespace brim {
 
 namespace {
 
+constexpr uint32_t kOpcodesAPulse = 256;
 constexpr uint64_t kHandOver = 4 << 20;
 
 // The state between opcodes.
@@ -140,7 +141,9 @@ bool FileReader::Opcode(uint8_t opcode, bool* end) {
 }
 
 bool FileReader::Body() {
+  uint32_t opcodes = 0;
   for (bool end = false; !end;) {
+    if (load_pulse != nullptr && ++opcodes % kOpcodesAPulse == 0) load_pulse(input_.offset());
     uint8_t opcode;
     if (!reader_.Byte(&opcode) || !Opcode(opcode, &end)) return false;
   }

@@ -15,6 +15,9 @@ struct LoadFigures {
   uint64_t bytes = 0;
 };
 
+// Called some times a second while a file is loaded, with the bytes read so far; null: nobody asks.
+inline void (*load_pulse)(uint64_t bytes) = nullptr;
+
 enum class LoadResult : uint8_t { kLoaded, kNoFile, kBroken };
 
 // Reads a file into the databases; what is past its time is left out. kBroken: *error says what was being read and at

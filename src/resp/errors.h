@@ -9,6 +9,7 @@ inline constexpr std::string_view kNotAnInteger = "ERR value is not an integer o
 inline constexpr std::string_view kNotAFloat = "ERR value is not a valid float";
 inline constexpr std::string_view kSyntax = "ERR syntax error";
 inline constexpr std::string_view kNoAuth = "NOAUTH Authentication required.";
+inline constexpr std::string_view kLoading = "LOADING Redis is loading the dataset in memory";
 // The last save failed (stop-writes-on-bgsave-error).
 inline constexpr std::string_view kMisconf =
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "

@@ -61,7 +61,7 @@ void Shutdown(Context& context) {
   }
   persistence.SavedForExit();
   LogWarning("User requested shutdown...");
-  AsServer(context).connection().CloseSoon();
+  // The connection ends with the process: who waited for that can start another one on the same port.
   server.RequestStop();
 }
 

@@ -98,10 +98,16 @@ void Aof::WriteLocked() {
     if (failing_) LogWarning("AOF write error looks solved, can write again.");
     failing_ = false;
   }
-  if (policy_ != AofSync::kAlways) return;
+  if (policy_ != AofSync::kAlways) {
+    sync_us_.store(0, std::memory_order_relaxed);
+    return;
+  }
   std::string why;
+  int64_t start = MonotonicUs();
   if (file_.Sync(&why)) {
     unsynced_ = 0;
+    sync_us_.store((sync_us_.load(std::memory_order_relaxed) * 3 + MonotonicUs() - start) / 4,
+                   std::memory_order_relaxed);
   } else {
     Failed("syncing", why);
   }

@@ -68,6 +68,9 @@ class Aof {
   // Why: errno's text.
   std::string why_failing();
 
+  // With appendfsync always: how long the last syncs took (us); else 0. Any thread.
+  int64_t sync_us() const { return sync_us_.load(std::memory_order_relaxed); }
+
   // BGREWRITEAOF. Every thread paused. False with the reason in *error.
   bool StartRewrite(std::string* error);
   // Brings the walk of a rewrite to its end; every thread paused. The rest follows in Cron.
@@ -113,6 +116,7 @@ class Aof {
   std::atomic<bool> failing_{false};
   std::string why_;
   uint64_t unsynced_ = 0;
+  std::atomic<int64_t> sync_us_{0};
   int64_t last_sync_us_ = 0;
   std::vector<int> to_close_;  // earlier increments: to be synced and closed
   bool stop_ = false;

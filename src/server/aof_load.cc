@@ -23,6 +23,8 @@ namespace brim {
 
 namespace {
 
+constexpr uint64_t kCommandsAPulse = 256;
+
 bool ReadWholeFile(const std::string& path, std::string* text) {
   FILE* file = fopen(path.c_str(), "re");
   if (file == nullptr) return false;
@@ -112,6 +114,7 @@ bool Replayer::Run(uint64_t offset, bool* truncated, std::string* error) {
   for (;;) {
     AofRead read = reader.Next(&words);
     if (read == AofRead::kCommand) {
+      if (load_pulse != nullptr && commands_ % kCommandsAPulse == 0) load_pulse(reader.offset());
       uint64_t began = good_up_to_;
       if (!Take(words, error)) {
         *error += " in the command that ends at offset " + std::to_string(reader.offset());
@@ -212,11 +215,17 @@ bool Aof::LoadFiles(Worker& worker) {
   if (manifest_.base) names.push_back(manifest_.base->name);
   for (const AofFile& increment : manifest_.increments) names.push_back(increment.name);
   closed_size_ = 0;
+  server.loading.total_bytes = 0;
+  for (const std::string& name : names) {
+    struct stat about;
+    if (stat(PathOf(name).c_str(), &about) == 0) server.loading.total_bytes += static_cast<uint64_t>(about.st_size);
+  }
   for (size_t i = 0; i < names.size(); i++) {
     if (!Exists(PathOf(names[i]))) {
       LogWarning("The AOF file " + names[i] + " doesn't exist");
       return false;
     }
+    server.loading.bytes_before = closed_size_;
     if (!LoadFile(worker, PathOf(names[i]), i + 1 == names.size())) return false;
     struct stat about;
     if (stat(PathOf(names[i]).c_str(), &about) == 0) closed_size_ += static_cast<uint64_t>(about.st_size);

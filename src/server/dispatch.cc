@@ -136,7 +136,7 @@ size_t Dispatcher::RunBatch(Connection& connection) {
     uint64_t began = worker.ticks;
     if (!RunOne(connection, plans[i], argv)) return i;
     if (connection.close_soon || connection.close_after_reply || connection.parked()) return i + 1;
-    if (worker.ticks - began > worker.long_command_ticks() && i + 1 < count) [[unlikely]] {
+    if (worker.ticks - began > worker.long_command_ticks && i + 1 < count) [[unlikely]] {
       // The others first.
       worker.Defer(&connection);
       return i + 1;
@@ -199,6 +199,10 @@ bool Dispatcher::Refused(Connection& connection, const Plan& plan, std::span<con
   }
   if (!connection.authenticated && !(command->flags & kNoAuth)) {
     Reject(connection, command, errors::kNoAuth);
+    return true;
+  }
+  if (server.loading.running && !(command->flags & kLoading)) [[unlikely]] {
+    Reject(connection, command, errors::kLoading);
     return true;
   }
   if ((command->flags & (kProtected | kNoMulti)) && RefusedByState(connection, *command)) return true;

@@ -214,8 +214,32 @@ void MemorySection(Text& text) {
   }
 }
 
+void AofSection(Text& text) {
+  AofSizes sizes = aof.sizes();
+  text.Add("aof_current_size", sizes.current);
+  text.Add("aof_base_size", sizes.base);
+  text.Add("aof_pending_rewrite", aof.rewrite_scheduled() ? 1 : 0);
+  text.Add("aof_buffer_length", sizes.buffered);
+  text.Zeros({"aof_pending_bio_fsync", "aof_delayed_fsync"});
+}
+
+void LoadingSection(Text& text) {
+  const Loading& loading = server.loading;
+  int64_t passed_s = std::max<int64_t>(WallUs() / 1'000'000 - loading.started_s, 1);
+  double share =
+      loading.total_bytes == 0 ? 0 : static_cast<double>(loading.bytes) / static_cast<double>(loading.total_bytes);
+  text.Add("loading_start_time", loading.started_s);
+  text.Add("loading_total_bytes", loading.total_bytes);
+  text.Add("loading_rdb_used_mem", 0);
+  text.Add("loading_loaded_bytes", loading.bytes);
+  text.Add("loading_loaded_perc", fmt::format("{:.2f}", share * 100));
+  text.Add("loading_eta_seconds",
+           share <= 0 ? -1 : static_cast<int64_t>(static_cast<double>(passed_s) * (1 - share) / share));
+}
+
 void PersistenceSection(Text& text) {
-  text.Zeros({"loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"});
+  text.Add("loading", server.loading.running ? 1 : 0);
+  text.Zeros({"async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"});
   text.Add("current_fork_perc", "0.00");
   text.Add("current_save_keys_processed", persistence.keys_saved());
   text.Add("current_save_keys_total", persistence.keys_total());
@@ -242,13 +266,8 @@ void PersistenceSection(Text& text) {
   text.Add("aof_rewrites_consecutive_failures", log.failures_in_a_row);
   text.Add("aof_last_write_status", aof.failing() ? "err" : "ok");
   text.Zeros({"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"});
-  if (!aof.enabled()) return;
-  AofSizes sizes = aof.sizes();
-  text.Add("aof_current_size", sizes.current);
-  text.Add("aof_base_size", sizes.base);
-  text.Add("aof_pending_rewrite", aof.rewrite_scheduled() ? 1 : 0);
-  text.Add("aof_buffer_length", sizes.buffered);
-  text.Zeros({"aof_pending_bio_fsync", "aof_delayed_fsync"});
+  if (aof.enabled()) AofSection(text);
+  if (server.loading.running) LoadingSection(text);
 }
 
 void StatsSection(Text& text) {

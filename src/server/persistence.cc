@@ -1,5 +1,6 @@
 #include "server/persistence.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <climits>
@@ -50,6 +51,8 @@ bool Persistence::Load() {
   LoadFigures figures;
   std::string error;
   int64_t now_ms = WallUs() / 1000;
+  struct stat about;
+  server.loading.total_bytes = stat(FilePath().c_str(), &about) == 0 ? static_cast<uint64_t>(about.st_size) : 0;
   LoadResult result = LoadRdbFile(FilePath(), now_ms, server.config().rdbchecksum, &figures, &error);
   figures_.last_save_s = now_ms / 1000;
   if (result == LoadResult::kNoFile) return true;

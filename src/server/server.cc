@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/monotonic.h"
 #include "memory/account.h"
 #include "net/socket.h"
 #include "resp/errors.h"
@@ -24,6 +25,7 @@ namespace brim {
 namespace {
 
 constexpr int kAcceptsATurn = 32;  // the listener says again that there are more
+constexpr int64_t kLoadPulseUs = 20'000;
 
 }  // namespace
 
@@ -54,7 +56,7 @@ void Server::Dispatch(int fd, bool is_unix) {
     rejected_connections.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  uint32_t turn = next_worker_.fetch_add(1, std::memory_order_relaxed);
+  uint32_t turn = loading.running ? 0 : next_worker_.fetch_add(1, std::memory_order_relaxed);
   Worker& worker = *workers_[turn % workers_.size()];
   // Counted at once, so that a burst does not slip past maxclients.
   worker.connection_count.fetch_add(1, std::memory_order_relaxed);
@@ -125,6 +127,28 @@ void CheckAccount() {
 
 }  // namespace
 
+// Clients are answered meanwhile: with LOADING, unless the command needs no data. They all are the first worker's.
+bool Server::Load() {
+  loading.running = true;
+  loading.started_s = WallUs() / 1'000'000;
+  load_pulse = [](uint64_t bytes) {
+    static int64_t next_us = 0;
+    int64_t now = MonotonicUs();
+    if (now < next_us) return;
+    server.loading.bytes = server.loading.bytes_before + bytes;
+    server.workers_[0]->TurnWhileLoading();
+    if (server.stopping()) {
+      LogWarning("Received a signal or SHUTDOWN during loading, exiting now.");
+      _exit(0);
+    }
+    next_us = MonotonicUs() + kLoadPulseUs;
+  };
+  bool good = config().appendonly ? aof.Start(*workers_[0]) : persistence.Load();
+  load_pulse = nullptr;
+  loading.running = false;
+  return good;
+}
+
 int Server::Run() {
   int threads = config().threads;
   shard_locking = threads > 1;
@@ -136,7 +160,7 @@ int Server::Run() {
   startup_memory = UsedMemory();
   MemoryGuard::MarkFootprint();
   MarkAccountBaseline(PageHeapBytes());
-  if (!(config().appendonly ? aof.Start(*workers_[0]) : persistence.Load())) return 1;
+  if (!Load()) return 1;
   LogNotice("Ready to accept connections");
   NotifySupervisor(config().supervised);
   for (int i = 1; i < threads; i++) {

@@ -30,6 +30,15 @@ class Listener final : public EventHandler {
   bool is_unix_;
 };
 
+// What INFO says while the data is being loaded at start. The first worker's thread.
+struct Loading {
+  bool running = false;
+  int64_t started_s = 0;
+  uint64_t total_bytes = 0;
+  uint64_t bytes_before = 0;  // of files that are done
+  uint64_t bytes = 0;
+};
+
 class Server final : public ShardObserver {
  public:
   // Starts listening and the workers, and runs the first on this thread until Stop. Returns the exit code.
@@ -78,6 +87,7 @@ class Server final : public ShardObserver {
   std::atomic<int64_t> peak_memory_ms{0};
   int64_t startup_memory = 0;
   std::atomic<uint64_t> rejected_connections{0};
+  Loading loading;
   std::atomic<int64_t> last_busy_us{0};   // monotonic, to some ms: when commands were served
   std::atomic<bool> active_expire{true};  // DEBUG SET-ACTIVE-EXPIRE
   std::atomic<bool> cron_paused{false};   // DEBUG PAUSE-CRON
@@ -97,6 +107,7 @@ class Server final : public ShardObserver {
 
  private:
   bool Listen();
+  bool Load();
   ConfigStore store_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<Listener>> listeners_;

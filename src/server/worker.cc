@@ -28,6 +28,9 @@ constexpr double kLongCommandUs = 200;
 constexpr int kGatherClients = 12;
 constexpr uint64_t kGatherReads = 60;  // a millisecond; more of them come together in less time
 constexpr int kGatherUsMax = 70;
+constexpr size_t kGatherHeld = 4;
+constexpr int64_t kSyncPart = 16;
+constexpr int64_t kGatherSyncUsMax = 400;
 
 }  // namespace
 
@@ -36,7 +39,7 @@ Worker::Worker(int index) : context(this), index_(index), read_buffer_(std::make
   context.Attach(&scratch, &keyspace_figures);
   now_ms = WallUs() / 1000;
   long_turn_ticks_ = UsToTicks(kLongTurnUs);
-  long_command_ticks_ = UsToTicks(kLongCommandUs);
+  long_command_ticks = UsToTicks(kLongCommandUs);
 }
 
 Worker::~Worker() = default;
@@ -90,7 +93,7 @@ bool Worker::TurnIsLong() const { return __rdtsc() - turn_began_ > long_turn_tic
 
 bool Worker::LooksHeavy(const Peeked& first) const {
   return first.command != nullptr &&
-         figures.commands_by_id[static_cast<size_t>(first.command->id)].recent_ticks > long_command_ticks_;
+         figures.commands_by_id[static_cast<size_t>(first.command->id)].recent_ticks > long_command_ticks;
 }
 
 void Worker::Defer(Connection* connection) {
@@ -138,6 +141,7 @@ void Worker::Hold(Connection* connection) {
 void Worker::SendHeld() {
   if (held_.empty()) return;
   aof.Commit();
+  last_held_ = held_.size();
   for (size_t i = 0; i < held_.size(); i++) {
     Connection* connection = FindConnection(held_[i]);
     if (connection == nullptr) continue;
@@ -221,9 +225,28 @@ int Worker::WaitMs() const {
 // there are few clients (they would wait for us while we rest), when they send little, or when turns find most of them
 // ready.
 int Worker::GatherUs() const {
+  // A sync costs many times what commands do: the more share one, the better.
+  if (int64_t sync_us = aof.sync_us(); sync_us > 0 && last_held_ >= kGatherHeld) {
+    return static_cast<int>(std::min(sync_us / kSyncPart, kGatherSyncUsMax));
+  }
   if (activity_before_.connections < kGatherClients || activity_before_.reads < kGatherReads) return 0;
   if (ready_ * 2 > activity_before_.connections || TurnIsLong()) return 0;
   return static_cast<int>(kGatherReads * kGatherUsMax / activity_before_.reads);
+}
+
+void Worker::TurnWhileLoading() {
+  thread_pause.Enter(index_);
+  CloseMarked();
+  loop_.RunOnce(0, 0, [this] {
+    RefreshClock();
+    turn_began_ = __rdtsc();
+  });
+  ServeReads();
+  ReadRests();
+  ServeDeferred();
+  FlushRests();
+  loop_.RunMail();
+  thread_pause.Leave(index_);
 }
 
 void Worker::Run() {

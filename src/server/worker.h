@@ -58,6 +58,8 @@ class Worker {
   Loop& loop() { return loop_; }
   // Runs until the server stops.
   void Run();
+  // One turn of the loop, without waiting, while this thread loads the data; no background work.
+  void TurnWhileLoading();
 
   // This thread: takes over an accepted socket.
   void Adopt(int fd, bool is_unix);
@@ -95,7 +97,7 @@ class Worker {
   // pieces.
   bool TurnIsLong() const;
   bool LooksHeavy(const Peeked& peeked) const;
-  uint64_t long_command_ticks() const { return long_command_ticks_; }
+  uint64_t long_command_ticks;  // from when on a command counts as heavy
   void Defer(Connection* connection);
   // What is left of its replies is sent in a later turn, though its socket would take more now.
   void FlushAgain(Connection* connection);
@@ -162,11 +164,11 @@ class Worker {
   std::deque<uint64_t> deferred_;
   std::deque<uint64_t> flush_again_;
   std::vector<uint64_t> held_;
+  size_t last_held_ = 0;
   uint64_t turn_began_ = 0;
   Activity activity_before_;  // in the millisecond before
   int ready_ = 0;             // events of the last turn
   uint64_t long_turn_ticks_;
-  uint64_t long_command_ticks_;
   static constexpr size_t kReadBytes = 64 << 10;
   static constexpr size_t kReadRoomMin = 16 << 10;
   static constexpr size_t kReadsMax = 64;
