@@ -64,6 +64,7 @@ void Aof::Configure() {
   policy_ = config.appendfsync == "always" ? AofSync::kAlways
             : config.appendfsync == "no"   ? AofSync::kNo
                                            : AofSync::kEverySecond;
+  no_sync_while_cut_ = config.no_appendfsync_on_rewrite;
   journal.SetTimestamps(config.aof_timestamp_enabled);
 }
 
@@ -158,7 +159,7 @@ void Aof::SyncPart(std::unique_lock<std::mutex>& lock) {
   std::vector<int> old = std::move(to_close_);
   to_close_.clear();
   int64_t now = MonotonicUs();
-  bool busy = server.config().no_appendfsync_on_rewrite && (rewriting() || persistence.saving());
+  bool busy = no_sync_while_cut_ && Cut::running();
   bool due = policy_ == AofSync::kEverySecond && unsynced_ > 0 && now - last_sync_us_ >= kSyncEveryUs && !busy;
   int fd = due && file_.is_open() ? dup(file_.fd()) : -1;
   uint64_t covered = unsynced_;
@@ -180,6 +181,7 @@ void Aof::SyncPart(std::unique_lock<std::mutex>& lock) {
   last_sync_us_ = now;
   if (good) {
     unsynced_ -= std::min(covered, unsynced_);
+    if (pending_.empty()) failing_ = false;
   } else {
     Failed("syncing", why);
   }

@@ -102,7 +102,8 @@ class Aof {
   void SyncPart(std::unique_lock<std::mutex>& lock);
 
   State state_ = State::kOff;
-  AofSync policy_ = AofSync::kEverySecond;
+  std::atomic<AofSync> policy_{AofSync::kEverySecond};
+  std::atomic<bool> no_sync_while_cut_{false};
   bool scheduled_ = false;
   AofManifest manifest_;
   uint64_t closed_size_ = 0;  // of the base and the increments that are not written to

@@ -206,7 +206,7 @@ void Worker::ResumePaused() {
 }
 
 int Worker::WaitMs() const {
-  if (work_left_ || !read_again_.empty() || !deferred_.empty() || !flush_again_.empty()) return 0;
+  if (work_left_ || !held_.empty() || !read_again_.empty() || !deferred_.empty() || !flush_again_.empty()) return 0;
   if (cut_left_) return MonotonicUs() < next_cut_us ? 1 : 0;
   if (compacting) return 1;
   // The cron may come as much later as this turn was long; a client's deadline may not.
