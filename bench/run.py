@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Measure brim-server beside redis-server and print one table. usage: run.py [--quick] [--only PART,PART] [options]
 
-Parts: empty memory throughput growth limit readers collections shrink slow idle cgroup traces. A full run writes
-docs/measurements.md; --quick is smaller in everything, for finding out whether something went wrong, and writes
+Parts: empty memory throughput growth limit persistence readers collections shrink slow idle cgroup traces. A full run
+writes docs/measurements.md; --quick is smaller in everything, for finding out whether something went wrong, and writes
 nothing.
 """
 
@@ -22,6 +22,7 @@ import growth
 import idle_buffers
 import memory_limit
 import memory_per_key
+import persistence
 import shrink
 import slow_collections
 import slow_readers
@@ -38,6 +39,7 @@ CPU_BARS = {1: 0.88, 16: 0.50, 64: 0.35}
 THREADS_CPU_BAR = 1.10
 EMPTY_BAR_MB, GROWTH_BAR_MS, LIMIT_BAR = 12, 5, 1.01
 RESIDENT_BAR, CHURN_PING_BAR_MS, SHRINK_BAR, SLOW_GET_BAR_MS = 1.05, 5, 1.15, 20
+LOG_CPU_BAR = 1.25
 SAVE_RATE_BAR = 0.8  # of the writes a second without a snapshot
 
 
@@ -127,6 +129,21 @@ def part_limit(table, run):
         table.at_most(f"{what}: worst PING", mine["ping_ms"], other["ping_ms"], CHURN_PING_BAR_MS, " ms")
         table.add(f"{what}: SETs, share of without", mine["rate/without"], other["rate/without"],
                   f">= {SAVE_RATE_BAR}", mine["rate/without"] >= SAVE_RATE_BAR)  # fmt: skip
+
+
+def part_persistence(table, run):
+    scale = 0.1 if run.quick else 1.0
+    ours, theirs = persistence.measure(run.one, scale), persistence.measure(run.baseline, scale)
+    for kind, what in (("strings", "5,000,000 strings"), ("hash", "a hash of 1,000,000 fields")):
+        for verb in ("save", "load"):
+            mine, other = ours[kind][verb], theirs[kind][verb]
+            table.add(f"{verb} {what}", f"{mine} s", f"{other} s", "<= redis-server", mine <= other)
+    what = "CPU of a SET at pipeline 16 with the append-only file, over without"
+    table.at_most(what, ours["log_cpu"], theirs["log_cpu"], LOG_CPU_BAR)
+    for threads, command in ((1, run.one), (2, run.two)):
+        mine, other = persistence.synced_rates([command, run.baseline], scale)
+        what = f"appendfsync always, 50 clients, threads {threads}: SETs a second"
+        table.add(what, f"{mine:,}", f"{other:,}", ">= redis-server", mine >= other)
 
 
 def part_readers(table, run):
@@ -233,8 +250,9 @@ def part_traces(table, run):
 
 
 PARTS = {"empty": part_empty, "memory": part_memory, "throughput": part_throughput, "growth": part_growth,
-         "limit": part_limit, "readers": part_readers, "collections": part_collections, "shrink": part_shrink,
-         "slow": part_slow, "idle": part_idle, "cgroup": part_cgroup, "traces": part_traces}  # fmt: skip
+         "limit": part_limit, "persistence": part_persistence, "readers": part_readers,
+         "collections": part_collections, "shrink": part_shrink, "slow": part_slow, "idle": part_idle,
+         "cgroup": part_cgroup, "traces": part_traces}  # fmt: skip
 
 
 def machine():
