@@ -28,7 +28,7 @@ MAY_INCLUDE = {
     "store": _TYPES,
     "command": _STORE | {"resp"},
     "commands": _COMMAND,
-    "persist": _STORE,
+    "persist": _STORE | {"resp"},
     "server": _SERVER - {"server"},
     "tools": _SERVER,
     "script": _SERVER,

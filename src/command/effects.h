@@ -8,10 +8,9 @@
 #include <string>
 #include <string_view>
 
-namespace brim {
+#include "resp/request.h"
 
-// Appends the words as a RESP request.
-void AppendRequest(std::string* out, std::span<const std::string_view> words);
+namespace brim {
 
 // The effects of one command or transaction, in order. One thread's; no locks.
 class EffectLog {

@@ -217,7 +217,10 @@ bool SafeFile::Write(std::string_view bytes, std::string* error) {
 
 bool SafeFile::FinishRdb(bool check_sum, std::string* error) {
   uint64_t sum = check_sum ? checksum_ : 0;
-  if (!Write({reinterpret_cast<const char*>(&sum), sizeof sum}, error)) return false;
+  return Write({reinterpret_cast<const char*>(&sum), sizeof sum}, error) && Finish(error);
+}
+
+bool SafeFile::Finish(std::string* error) {
   if (fsync(fd_) != 0) return Say("syncing", error);
   if (close(fd_) != 0) {
     fd_ = -1;

@@ -38,7 +38,9 @@ class SafeFile {
   bool Open(const std::string& folder, const std::string& name, std::string* error);
   // Carries the CRC-64 on; every 4 MB are handed to the disk at once, so that the sync at the end is short.
   bool Write(std::string_view bytes, std::string* error);
-  // The checksum of an RDB file (or 0), then what makes it durable.
+  // Makes it durable and gives it its name.
+  bool Finish(std::string* error);
+  // The same behind the checksum of an RDB file (or 0).
   bool FinishRdb(bool check_sum, std::string* error);
   uint64_t bytes() const { return bytes_; }
 

@@ -2,7 +2,9 @@
 
 #include <pthread.h>
 
+#include "persist/command_writer.h"
 #include "persist/rdb_format.h"
+#include "persist/rdb_writer.h"
 #include "store/shard.h"
 
 namespace brim {
@@ -14,14 +16,31 @@ RdbSaver::~RdbSaver() {
 bool RdbSaver::Start(const SaveOptions& options, std::string* error) {
   options_ = options;
   if (!file_.Open(options.folder, options.name, error)) return false;
-  RdbWriter header(options.compress);
-  header.Header(options.now_s, options.used_memory, options.aof_base);
-  Push(header.TakeBytes());
-  for (int i = 0; i < shards.count(); i++) parts_.emplace_back(options.compress);
+  PushHeader();
+  parts_.resize(static_cast<size_t>(shards.count()));
+  for (Part& part : parts_) {
+    if (options.commands) {
+      part.writer = std::make_unique<CommandWriter>();
+    } else {
+      part.writer = std::make_unique<RdbWriter>(options.compress);
+    }
+  }
   shards_left_ = shards.count();
   thread_ = std::thread([this] { Run(); });
   Cut::Begin(this);
   return true;
+}
+
+void RdbSaver::PushHeader() {
+  if (!options_.commands) {
+    RdbWriter header(options_.compress);
+    header.Header(options_.now_s, options_.used_memory, options_.aof_base);
+    Push(header.TakeBytes());
+  } else if (options_.stamped) {
+    CommandWriter header;
+    header.TimeStamp(options_.now_s);
+    Push(header.TakeBytes());
+  }
 }
 
 void RdbSaver::WalkAll() {
@@ -39,19 +58,19 @@ bool RdbSaver::Finish(std::string* error) {
 void RdbSaver::Take(Shard& shard, int db, const KeyRef& ref) {
   Part& part = parts_[static_cast<size_t>(shard.index())];
   if (part.db != db) {
-    part.writer.SelectDb(db);
+    part.writer->SelectDb(db);
     part.db = db;
   }
-  part.writer.Key(ref);
+  part.writer->Key(ref);
   keys_.fetch_add(1, std::memory_order_relaxed);
-  if (part.writer.bytes().size() < kPieceBytes) return;
-  Push(part.writer.TakeBytes());
+  if (part.writer->bytes().size() < kPieceBytes) return;
+  Push(part.writer->TakeBytes());
   part.db = -1;  // pieces of several shards follow each other in any order
 }
 
 void RdbSaver::ShardDone(Shard& shard) {
   Part& part = parts_[static_cast<size_t>(shard.index())];
-  if (!part.writer.bytes().empty()) Push(part.writer.TakeBytes());
+  if (!part.writer->bytes().empty()) Push(part.writer->TakeBytes());
   std::lock_guard guard(mutex_);
   if (--shards_left_ > 0) return;
   ended_ = true;
@@ -80,7 +99,9 @@ void RdbSaver::Run() {
     if (good_) good_ = file_.Write(piece, &error_);
     queued_bytes_.fetch_sub(piece.size(), std::memory_order_relaxed);
   }
-  if (good_) {
+  if (good_ && options_.commands) {
+    good_ = file_.Finish(&error_);
+  } else if (good_) {
     char end = static_cast<char>(rdb::kEof);
     good_ = file_.Write({&end, 1}, &error_) && file_.FinishRdb(options_.check_sum, &error_);
   }

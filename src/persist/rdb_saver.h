@@ -1,6 +1,7 @@
 #pragma once
-// Writes a cut of the databases into an RDB file: what the cut hands over is encoded at once, under the shard's lock,
-// and a thread of its own writes it. What is encoded and not yet written is bounded: the walk waits, clients do not.
+// Writes a cut of the databases into a file, in the RDB format or (the base of an AOF) as commands: what the cut hands
+// over is encoded at once, under the shard's lock, and a thread of its own writes it. What is encoded and not yet
+// written is bounded: the walk waits, clients do not.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -11,8 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "persist/entry_writer.h"
 #include "persist/rdb_file.h"
-#include "persist/rdb_writer.h"
 #include "store/cut.h"
 
 namespace brim {
@@ -25,6 +26,8 @@ struct SaveOptions {
   int64_t now_s = 0;
   int64_t used_memory = 0;
   bool aof_base = false;  // the base of an AOF
+  bool commands = false;  // as commands; compression and checksum are then of no meaning
+  bool stamped = false;   // commands: a time stamp goes before them
 };
 
 class RdbSaver final : public CutSink {
@@ -49,11 +52,11 @@ class RdbSaver final : public CutSink {
   static constexpr size_t kQueueBytes = 8 << 20;
   static constexpr size_t kPieceBytes = 64 << 10;
   struct Part {
-    explicit Part(bool compress) : writer(compress) {}
-    RdbWriter writer;
+    std::unique_ptr<EntryWriter> writer;
     int db = -1;
   };
 
+  void PushHeader();
   void Push(std::string piece);
   void Run();
 

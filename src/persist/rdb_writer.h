@@ -4,23 +4,15 @@
 #include <string>
 #include <string_view>
 
-#include "store/keyspace.h"
+#include "persist/entry_writer.h"
 #include "types/value.h"
 
 namespace brim {
 
-class RdbWriter {
+class RdbWriter final : public EntryWriter {
  public:
   // `compress`: texts of more than 20 bytes are compressed with LZF where that is shorter (rdbcompression).
   explicit RdbWriter(bool compress) : compress_(compress) {}
-
-  const std::string& bytes() const { return out_; }
-  // What was written so far; the writer is empty then.
-  std::string TakeBytes() {
-    std::string taken;
-    taken.swap(out_);
-    return taken;
-  }
 
   void Byte(uint8_t byte) { out_.push_back(static_cast<char>(byte)); }
   void Raw(const void* bytes, size_t size) { out_.append(static_cast<const char*>(bytes), size); }
@@ -30,10 +22,10 @@ class RdbWriter {
 
   // What the file begins and (but for the checksum) ends with.
   void Header(int64_t now_s, int64_t used_memory, bool aof_base);
-  void SelectDb(int db);
+  void SelectDb(int db) override;
 
   // A key with its expiry, its access where the policy wants it, and its value.
-  void Key(const KeyRef& ref);
+  void Key(const KeyRef& ref) override;
   // A value without its key: the type's byte and the content, as DUMP has it. Stops at nothing: O(value).
   void Object(const Value& value);
 
@@ -44,7 +36,6 @@ class RdbWriter {
   void List(const Value& value);
   void Double(double number) { Raw(&number, sizeof number); }
 
-  std::string out_;
   std::string scratch_;
   bool compress_;
 };

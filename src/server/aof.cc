@@ -12,6 +12,7 @@
 
 #include "base/monotonic.h"
 #include "memory/account.h"
+#include "persist/command_writer.h"
 #include "persist/rdb_format.h"
 #include "persist/rdb_writer.h"
 #include "server/journal.h"
@@ -206,20 +207,34 @@ bool Aof::OpenIncrement(AofManifest* manifest, std::string* error) {
   return true;
 }
 
+bool Aof::WriteEmptyBase(const std::string& name, bool as_rdb, std::string* error) {
+  SafeFile file;
+  std::string bytes;
+  int64_t now_s = WallUs() / 1'000'000;
+  if (as_rdb) {
+    RdbWriter writer(true);
+    writer.Header(now_s, UsedMemory(), true);
+    writer.Byte(rdb::kEof);
+    bytes = writer.TakeBytes();
+  } else if (server.config().aof_timestamp_enabled) {
+    CommandWriter writer;
+    writer.TimeStamp(now_s);
+    bytes = writer.TakeBytes();
+  }
+  bool good = file.Open(Folder(), name, error) && file.Write(bytes, error) &&
+              (as_rdb ? file.FinishRdb(server.config().rdbchecksum, error) : file.Finish(error));
+  closed_size_ = file.bytes();
+  return good;
+}
+
 bool Aof::MakeFirstFiles() {
   std::string error;
   // An empty base, then an increment.
   manifest_ = AofManifest();
-  const AofFile& base = manifest_.NextBase(server.config().appendfilename, true);
-  SafeFile file;
-  RdbWriter writer(true);
-  writer.Header(WallUs() / 1'000'000, UsedMemory(), true);
-  std::string bytes = writer.TakeBytes();
-  bytes += static_cast<char>(rdb::kEof);
-  bool good = MakeFolder(&error) && file.Open(Folder(), base.name, &error) && file.Write(bytes, &error) &&
-              file.FinishRdb(server.config().rdbchecksum, &error);
+  bool as_rdb = server.config().aof_use_rdb_preamble;
+  const AofFile& base = manifest_.NextBase(server.config().appendfilename, as_rdb);
+  bool good = MakeFolder(&error) && WriteEmptyBase(base.name, as_rdb, &error);
   if (good) LogNotice("Creating AOF base file " + base.name + " on server start");
-  closed_size_ = file.bytes();
   good = good && OpenIncrement(&manifest_, &error) && SaveManifest(manifest_, &error);
   if (good) {
     LogNotice("Creating AOF incr file " + manifest_.increments.back().name + " on server start");
@@ -303,12 +318,15 @@ bool Aof::StartRewrite(std::string* error) {
   AofManifest named = manifest_;
   SaveOptions options;
   options.folder = Folder();
-  options.name = named.NextBase(server.config().appendfilename, true).name;
+  rewrite_as_rdb_ = server.config().aof_use_rdb_preamble;
+  options.name = named.NextBase(server.config().appendfilename, rewrite_as_rdb_).name;
   options.compress = server.config().rdbcompression;
   options.check_sum = server.config().rdbchecksum;
   options.now_s = figures_.rewrite_started_s;
   options.used_memory = UsedMemory();
   options.aof_base = true;
+  options.commands = !rewrite_as_rdb_;
+  options.stamped = server.config().aof_timestamp_enabled;
   auto saver = std::make_unique<RdbSaver>();
   if (!saver->Start(options, error)) return fail();
   saver_ = std::move(saver);
@@ -341,7 +359,7 @@ void Aof::EndRewrite() {
   figures_.last_rewrite_seconds = now_s - figures_.rewrite_started_s;
   AofManifest next = manifest_;
   if (good) {
-    next.NextBase(server.config().appendfilename, true);
+    next.NextBase(server.config().appendfilename, rewrite_as_rdb_);
     next.RetireIncrements(state_ != State::kOff);
     good = SaveManifest(next, &error);
   }

@@ -91,6 +91,7 @@ class Aof {
   bool AdoptOldFile();
   bool LoadFiles(Worker& worker);
   bool MakeFirstFiles();
+  bool WriteEmptyBase(const std::string& name, bool as_rdb, std::string* error);
   bool SaveManifest(const AofManifest& manifest, std::string* error) const;
   bool OpenIncrement(AofManifest* manifest, std::string* error);
   void EndRewrite();
@@ -108,6 +109,7 @@ class Aof {
   AofManifest manifest_;
   uint64_t closed_size_ = 0;  // of the base and the increments that are not written to
   uint64_t rewrite_base_size_ = 0;
+  bool rewrite_as_rdb_ = true;  // what the rewrite that runs makes of the base
   std::unique_ptr<RdbSaver> saver_;
   AofFigures figures_;
 

@@ -63,6 +63,7 @@ struct Config {
   bool aof_load_truncated = true;
   bool aof_timestamp_enabled = false;
   bool aof_disable_auto_gc = false;
+  bool aof_use_rdb_preamble = true;
   bool no_appendfsync_on_rewrite = false;
   // security
   std::string requirepass;

@@ -8,6 +8,7 @@ write are consistent; files that are cut short or changed never crash the server
 import argparse
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -264,6 +265,106 @@ def life(tally, command):
             tally.check(server.process.wait(20) == 0, "SHUTDOWN NOSAVE: exit code")
 
 
+def base_of(folder):
+    """The name of the AOF's base by its manifest, and its bytes."""
+    with open(os.path.join(folder, "appendonlydir", "appendonly.aof.manifest")) as f:
+        lines = [line.split() for line in f]
+    name = next(words[1] for words in lines if words[5] == "b")
+    with open(os.path.join(folder, "appendonlydir", name), "rb") as f:
+        return name, f.read()
+
+
+def rewrite(tally, c, *then):
+    """BGREWRITEAOF to its end; `then` is sent behind it at once."""
+    replies = c.pipeline([["BGREWRITEAOF"], *then])
+    tally.check(not [r for r in replies if r[0] == "-"], "BGREWRITEAOF", f"{replies}")
+    until = time.monotonic() + 30
+    while b"aof_rewrite_in_progress:1" in c.value("INFO", "persistence") and time.monotonic() < until:
+        time.sleep(0.01)
+
+
+def add_corners(c):
+    """What `populate` rarely or never makes."""
+    every_byte = bytes(range(256))
+    zeros = [word for i in range(300) for word in ("-0" if i % 2 else i % 3, f"m{i}")]
+    batch = [
+        ["SELECT", 15], ["SET", every_byte, every_byte * 400], ["SET", "empty", ""], ["SET", "", "no name"],
+        ["SET", "int", -(1 << 63)], ["APPEND", "raw", "1"], ["HSET", "h:empty", "", ""], ["SADD", "s:empty", ""],
+        ["ZADD", "z:zeros", *zeros], ["ZADD", "z:all", *(word for i in range(200) for word in (1, f"n{i}"))],
+        ["ZADD", "z:all", *(word for i in range(200) for word in ("-0", f"n{i}"))],
+        ["ZADD", "z:scores", 5e-324, "a", 1.7976931348623157e308, "b", 0.1, "c", 1 / 3, "d", 1e17, "e",
+         (1 << 53) + 2, "f", "inf", "g", "-inf", "h", "-1e-300", "i"],
+        ["RPUSH", "l:64", *range(64)], ["RPUSH", "l:65", *range(65)], ["RPUSH", "l:128", *range(128)],
+        ["RPUSH", "l:bytes", every_byte, "", "x" * 100000, every_byte * 100, -1, 1 << 40],
+        ["CONFIG", "SET", "list-max-listpack-size", "3"], ["RPUSH", "l:nodes", *range(200)],
+        ["DEBUG", "QUICKLIST-PACKED-THRESHOLD", "100b"], ["RPUSH", "l:plain", "a" * 99, every_byte, "b" * 200],
+        ["DEBUG", "QUICKLIST-PACKED-THRESHOLD", "0"], ["CONFIG", "SET", "list-max-listpack-size", "-2"],
+        ["CONFIG", "SET", "set-max-listpack-entries", "128"], ["SADD", "s:listpack", "a", 1, every_byte],
+        ["CONFIG", "SET", "set-max-listpack-entries", "0"],
+        ["SET", "soon", 1, "PX", 50], ["SET", "late", 1, "PXAT", 1 << 62], ["SELECT", 0],
+    ]  # fmt: skip
+    bad = [reply for reply in c.pipeline(batch) if reply[0] == "-"]
+    assert not bad, bad[:2]
+
+
+def settled_digest(c):
+    """A key past its time is gone when it has been looked at; until then it is part of the digest."""
+    c.pipeline([["SELECT", 15], ["EXISTS", "soon"], ["SELECT", 0]])
+    return digest(c)
+
+
+def commands_base(tally, command, r):
+    """aof-use-rdb-preamble no: the base is commands, which both servers load."""
+    setting = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no", "--databases", "16"]
+    with Server(command, setting) as server:
+        tally.check(base_of(server.folder) == ("appendonly.aof.1.base.aof", b""), "the first base is empty")
+        with server.connect(60) as c:
+            populate(c, r, 300)
+            add_corners(c)
+            # What is said meanwhile counts from the next rewrite on.
+            rewrite(tally, c, ["CONFIG", "SET", "aof-use-rdb-preamble", "yes"], ["CONFIG", "SET", "appendfsync", "no"])
+            c.call("CONFIG", "SET", "aof-use-rdb-preamble", "no")
+            name, data = base_of(server.folder)
+            tally.check(name == "appendonly.aof.2.base.aof" and data[:1] == b"*", "a base of commands", f"{name}")
+            most = {}
+            for count, word in re.findall(rb"\*(\d+)\r\n\$\d+\r\n(RPUSH|SADD|ZADD|HMSET)\r\n", data):
+                most[word] = max(most.get(word, 0), int(count))
+            tally.check(
+                most == {b"RPUSH": 66, b"SADD": 66, b"ZADD": 130, b"HMSET": 130}, "64 elements a command", f"{most}"
+            )
+            c.pipeline([["SELECT", 3], ["SET", "after", 1], ["SELECT", 0]])
+            time.sleep(0.1)
+            wanted, listing = settled_digest(c), names(c)
+        server.restart()
+        with server.connect(60) as c:
+            tally.check(settled_digest(c) == wanted, "a base of commands: the same digest")
+            tally.check(names(c) == listing, "a base of commands: keys, encodings, expiries")
+        with Server(ORACLE, setting) as oracle:
+            oracle.kill()
+            shutil.rmtree(os.path.join(oracle.folder, "appendonlydir"))
+            shutil.copytree(os.path.join(server.folder, "appendonlydir"), os.path.join(oracle.folder, "appendonlydir"))
+            manifest = os.path.join(oracle.folder, "appendonlydir", "appendonly.aof.manifest")
+            checked = subprocess.run(["redis-check-aof", manifest], stdout=subprocess.PIPE)
+            tally.check(checked.returncode == 0, "a base of commands: redis-check-aof", f"{checked.stdout[-200:]}")
+            oracle.start()
+            with oracle.connect(60) as c:
+                tally.check(settled_digest(c) == wanted, "a base of commands: redis-server's digest")
+        with server.connect(60) as c:
+            c.call("CONFIG", "SET", "aof-timestamp-enabled", "yes")
+            rewrite(tally, c)
+            tally.check(base_of(server.folder)[1][:5] == b"#TS:1", "a base of commands: the time stamp")
+            server.restart()
+        with server.connect(60) as c:
+            tally.check(settled_digest(c) == wanted, "a base with a time stamp: the same digest")
+            c.call("CONFIG", "SET", "aof-use-rdb-preamble", "yes")
+            rewrite(tally, c)
+            name, data = base_of(server.folder)
+            tally.check(name == "appendonly.aof.4.base.rdb" and data[:5] == b"REDIS", "an RDB base again", f"{name}")
+            server.restart()
+        with server.connect(60) as c:
+            tally.check(settled_digest(c) == wanted, "an RDB base again: the same digest")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
@@ -278,6 +379,7 @@ def main():
     payloads(tally, ours, r)
     cuts(tally, ours, options.cuts)
     broken_files(tally, ours, r)
+    commands_base(tally, ours, r)
     life(tally, ours)
     return tally.finish()
 

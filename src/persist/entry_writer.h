@@ -1,0 +1,30 @@
+#pragma once
+// What writes entries into a string, in one format or another. No locks of its own: the caller holds those of what it
+// writes.
+#include <string>
+
+#include "store/keyspace.h"
+
+namespace brim {
+
+class EntryWriter {
+ public:
+  virtual ~EntryWriter() = default;
+  // What follows belongs to that database.
+  virtual void SelectDb(int db) = 0;
+  // A key with its value and its expiry. Stops at nothing: O(value).
+  virtual void Key(const KeyRef& ref) = 0;
+
+  const std::string& bytes() const { return out_; }
+  // What was written so far; the writer is empty then.
+  std::string TakeBytes() {
+    std::string taken;
+    taken.swap(out_);
+    return taken;
+  }
+
+ protected:
+  std::string out_;
+};
+
+}  // namespace brim

@@ -1,0 +1,179 @@
+// The payload of RESTORE, without its version and checksum, up to where rdb_fuzz does not go: at a key. The value is
+// walked and asked for each of its elements, written as DUMP and as commands, changed and freed in slices; nothing of
+// it is left in the heap.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "persist/command_writer.h"
+#include "persist/rdb_input.h"
+#include "persist/rdb_reader.h"
+#include "persist/rdb_writer.h"
+#include "server/debug_digest.h"
+#include "store/shard.h"
+#include "types/hash.h"
+#include "types/list.h"
+#include "types/set.h"
+#include "types/string.h"
+#include "types/zset.h"
+
+namespace {
+
+using namespace brim;
+
+constexpr size_t kAskedMost = 300;  // elements that are looked up: in a listpack each is a walk
+
+void Require(bool condition) {
+  if (!condition) abort();
+}
+
+// False: not a payload.
+bool Restore(Keyspace& keyspace, std::string_view key, std::string_view payload) {
+  MemoryInput input(payload);
+  RdbReader reader(input);
+  LoadedValue loaded;
+  uint8_t type;
+  bool read = reader.Byte(&type) && reader.Object(type, &keyspace.heap(), &loaded);
+  Require(read || !reader.error().empty());
+  if (!read || loaded.empty || input.offset() != payload.size()) return false;
+  InstallValue(keyspace, key, HashBytes(key), loaded, -1);
+  return true;
+}
+
+KeyRef Get(Keyspace& keyspace, std::string_view key) { return keyspace.Find(key, HashBytes(key)); }
+
+// The elements by which the value is asked: members, fields, or a list's texts.
+std::vector<std::string> Walk(const KeyRef& ref) {
+  std::vector<std::string> elements;
+  char buffer[24];
+  switch (ref.type()) {
+    case Type::kList:
+      for (ListPlace place = ListSeek(*ref.As<List>(), 0); place; place = ListNext(place))
+        elements.emplace_back(place.Get().Text(buffer));
+      break;
+    case Type::kSet:
+      SetForEach(ref, [&](const SetMember& member) {
+        elements.emplace_back(member.text);
+        return true;
+      });
+      break;
+    case Type::kZset: {
+      ZsetForRanks(ref, {0, SIZE_MAX}, false, [&](std::string_view member, double) {
+        elements.emplace_back(member);
+        return true;
+      });
+      break;
+    }
+    case Type::kHash:
+      HashForEach(ref, [&](std::string_view field, std::string_view) { elements.emplace_back(field); });
+      break;
+    default:
+      elements.emplace_back(ReadString(ref, buffer));
+      Require(StringLength(ref) == elements[0].size());
+      break;
+  }
+  Require(elements.size() == ValueLength(ref) && !elements.empty());
+  return elements;
+}
+
+void Ask(const KeyRef& ref, const std::vector<std::string>& elements) {
+  char buffer[24];
+  double last = 0;
+  for (size_t i = 0; i < elements.size() && i < kAskedMost; i++) {
+    std::string_view text;
+    double score;
+    size_t rank;
+    switch (ref.type()) {
+      case Type::kList:
+        Require(ListSeek(*ref.As<List>(), static_cast<int64_t>(i - elements.size())).Get().Text(buffer) == elements[i]);
+        break;
+      case Type::kSet:
+        Require(SetContains(ref, elements[i]));
+        break;
+      case Type::kZset:
+        Require(ZsetScore(ref, elements[i], &score) && ZsetRank(ref, elements[i], &rank) && rank == i);
+        Require(i == 0 || score >= last);
+        last = score;
+        break;
+      case Type::kHash:
+        Require(HashGet(ref, elements[i], buffer, &text));
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+// Adds one element and removes the first; of one that becomes empty the key would be deleted.
+void Change(KeyRef& ref, const std::vector<std::string>& elements) {
+  constexpr std::string_view kNew =
+      "an element of more than sixty-four bytes, so that what is packed is unpacked for it";
+  switch (ref.type()) {
+    case Type::kList:
+      ListPush(*ref.As<List>(), kNew, true);
+      ListPop(*ref.As<List>(), false);
+      break;
+    case Type::kSet:
+      SetAdd(ref, kNew);
+      Require(SetRemove(ref, elements[0]));
+      break;
+    case Type::kZset:
+      ZsetSet(ref, kNew, 0.5);
+      Require(ZsetRemove(ref, elements[0]));
+      break;
+    case Type::kHash:
+      HashSet(ref, kNew, elements[0]);
+      Require(HashDelete(ref, elements[0]));
+      break;
+    default:
+      AssignString(ref, kNew);
+      break;
+  }
+}
+
+void Erase(Shard& shard, std::string_view key) {
+  KeyRef ref = Get(shard.db(0), key);
+  shard.db(0).Erase(ref, true);
+  while (!shard.FreeGarbage(10)) {
+  }
+}
+
+Shard& TheShard() {
+  static Shard* shard = [] {
+    shards.Build(1, 1);
+    // The table has what it needs from the first key on.
+    Require(Restore(shards[0].db(0), "key", std::string_view("\0\1a", 3)));
+    Erase(shards[0], "key");
+    return &shards[0];
+  }();
+  return *shard;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  Shard& shard = TheShard();
+  Keyspace& keyspace = shard.db(0);
+  size_t used = shard.heap().used_bytes();
+  if (Restore(keyspace, "key", {reinterpret_cast<const char*>(data), size})) {
+    KeyRef ref = Get(keyspace, "key");
+    std::vector<std::string> elements = Walk(ref);
+    Ask(ref, elements);
+    CommandWriter commands;
+    commands.Key(ref);
+    Require(!commands.bytes().empty());
+    RdbWriter dump(true);
+    dump.Object(ref);
+    Require(Restore(keyspace, "again", dump.bytes()));
+    KeyRef again = Get(keyspace, "again");
+    ref = Get(keyspace, "key");
+    Require(DigestValue(again) == DigestValue(ref));
+    Change(ref, elements);
+    Erase(shard, "key");
+    Erase(shard, "again");
+  }
+  Require(shard.heap().used_bytes() == used);
+  return 0;
+}
