@@ -14,6 +14,8 @@ class EntryWriter {
   virtual void SelectDb(int db) = 0;
   // A key with its value and its expiry. Stops at nothing: O(value).
   virtual void Key(const KeyRef& ref) = 0;
+  // Somebody waits for the next keys to be written: time before size.
+  void SetHurry(bool hurry) { hurry_ = hurry; }
 
   const std::string& bytes() const { return out_; }
   // What was written so far; the writer is empty then.
@@ -25,6 +27,7 @@ class EntryWriter {
 
  protected:
   std::string out_;
+  bool hurry_ = false;
 };
 
 }  // namespace brim

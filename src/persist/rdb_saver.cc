@@ -55,12 +55,13 @@ bool RdbSaver::Finish(std::string* error) {
   return good_;
 }
 
-void RdbSaver::Take(Shard& shard, int db, const KeyRef& ref) {
+void RdbSaver::Take(Shard& shard, int db, const KeyRef& ref, bool hurry) {
   Part& part = parts_[static_cast<size_t>(shard.index())];
   if (part.db != db) {
     part.writer->SelectDb(db);
     part.db = db;
   }
+  part.writer->SetHurry(hurry);
   part.writer->Key(ref);
   keys_.fetch_add(1, std::memory_order_relaxed);
   if (part.writer->bytes().size() < kPieceBytes) return;

@@ -44,7 +44,7 @@ class RdbSaver final : public CutSink {
   uint64_t keys() const { return keys_.load(std::memory_order_relaxed); }
   uint64_t bytes() const { return file_.bytes(); }  // after Finish
 
-  void Take(Shard& shard, int db, const KeyRef& ref) override;
+  void Take(Shard& shard, int db, const KeyRef& ref, bool hurry) override;
   bool HasRoom() override { return queued_bytes_.load(std::memory_order_relaxed) < kQueueBytes; }
   void ShardDone(Shard& shard) override;
 

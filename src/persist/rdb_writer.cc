@@ -68,7 +68,7 @@ void RdbWriter::String(std::string_view text) {
     Number(number);
     return;
   }
-  if (compress_ && text.size() > kWorthCompressing && text.size() < UINT32_MAX) {
+  if (compress_ && !hurry_ && text.size() > kWorthCompressing && text.size() < UINT32_MAX) {
     scratch_.resize(text.size());
     unsigned size = lzf_compress(text.data(), static_cast<unsigned>(text.size()), scratch_.data(),
                                  static_cast<unsigned>(text.size() - 4));

@@ -25,8 +25,8 @@ void Cut::Begin(CutSink* sink) {
   shards_left_.store(shards.count(), std::memory_order_release);
 }
 
-void Cut::HandOverFrom(Shard& shard, int db, const KeyRef& ref) {
-  sink_->Take(shard, db, ref);
+void Cut::HandOverFrom(Shard& shard, int db, const KeyRef& ref, bool hurry) {
+  sink_->Take(shard, db, ref, hurry);
   ref.entry().SetEpoch(entry_epoch);
 }
 
@@ -35,7 +35,7 @@ void Cut::HandOver(const KeyRef& ref) {
   if (!shard.cut.running) return;
   for (const ShardCut::Database& database : shard.cut.databases) {
     if (database.keyspace != &ref.keyspace()) continue;
-    HandOverFrom(shard, database.number, ref);
+    HandOverFrom(shard, database.number, ref, true);
     return;
   }
 }
@@ -61,7 +61,7 @@ bool Cut::Walk(Shard& shard, int64_t deadline_us) {
       uint64_t next = database.keyspace->table().Scan(cut.cursor, [&](Table::Slot slot) {
         auto* entry = slot.As<Entry>();
         if (over || entry->epoch() == entry_epoch) return;
-        HandOverFrom(shard, database.number, KeyRef(database.keyspace, entry, 0));
+        HandOverFrom(shard, database.number, KeyRef(database.keyspace, entry, 0), false);
         over = ++handed % kEntriesAClock == 0 && SliceOver(shard.lock(), deadline_us);
       });
       if (over) return false;

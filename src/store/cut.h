@@ -21,8 +21,9 @@ class Shard;
 class CutSink {
  public:
   virtual ~CutSink() = default;
-  // An entry as it was at the cut. `db`: the number of its database then.
-  virtual void Take(Shard& shard, int db, const KeyRef& ref) = 0;
+  // An entry as it was at the cut. `db`: the number of its database then; `hurry`: a command waits that is about to
+  // change it.
+  virtual void Take(Shard& shard, int db, const KeyRef& ref, bool hurry) = 0;
   // False: the walk is to wait. What is about to change does not ask.
   virtual bool HasRoom() = 0;
   // The shard's last entry was taken.
@@ -49,7 +50,7 @@ class Cut {
 
  private:
   static void HandOver(const KeyRef& ref);
-  static void HandOverFrom(Shard& shard, int db, const KeyRef& ref);
+  static void HandOverFrom(Shard& shard, int db, const KeyRef& ref, bool hurry);
   static inline CutSink* sink_ = nullptr;
   static inline std::atomic<int> shards_left_{0};
 };
