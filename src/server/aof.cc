@@ -146,7 +146,7 @@ AofSizes Aof::sizes() {
 }
 
 // A thread of its own syncs once a second (appendfsync everysec) and earlier increments before they are closed: workers
-// do not wait for that.
+// do not wait for that. No pause holds it: it sees only what the mutex guards, and atomics.
 void Aof::RunSync() {
   pthread_setname_np(pthread_self(), "brim-aof");
   std::unique_lock lock(mutex_);
@@ -164,6 +164,7 @@ void Aof::SyncPart(std::unique_lock<std::mutex>& lock) {
   bool due = policy_ == AofSync::kEverySecond && unsynced_ > 0 && now - last_sync_us_ >= kSyncEveryUs && !busy;
   int fd = due && file_.is_open() ? dup(file_.fd()) : -1;
   uint64_t covered = unsynced_;
+  uint64_t file_number = files_opened_;
   if (old.empty() && fd < 0) return;
   lock.unlock();
   for (int each : old) {
@@ -181,7 +182,7 @@ void Aof::SyncPart(std::unique_lock<std::mutex>& lock) {
   if (fd < 0) return;
   last_sync_us_ = now;
   if (good) {
-    unsynced_ -= std::min(covered, unsynced_);
+    if (file_number == files_opened_) unsynced_ -= std::min(covered, unsynced_);
     if (pending_.empty()) failing_ = false;
   } else {
     Failed("syncing", why);
@@ -190,18 +191,35 @@ void Aof::SyncPart(std::unique_lock<std::mutex>& lock) {
 
 // ---- on and off
 
-// Makes the next increment the one that is written to.
-bool Aof::OpenIncrement(AofManifest* manifest, std::string* error) {
+// Makes the next increment the one that is written to. `named`: the manifest says so first, for what is written to a
+// file that it does not name is lost.
+bool Aof::OpenIncrement(AofManifest* manifest, bool named, std::string* error) {
+  {
+    std::lock_guard guard(mutex_);
+    if (file_.is_open()) WriteLocked();
+    if (failing_) {
+      *error = "what came before can't be written: " + why_;
+      return false;
+    }
+  }
   const AofFile& increment = manifest->NextIncrement(server.config().appendfilename);
   AppendFile next;
   if (!next.Open(PathOf(increment.name), true, error)) return false;
+  if (named && !SaveManifest(*manifest, error)) {
+    unlink(PathOf(increment.name).c_str());
+    return false;
+  }
   std::lock_guard guard(mutex_);
   if (file_.is_open()) {
-    WriteLocked();
     closed_size_ += file_.size();
     to_close_.push_back(file_.Release());
+  } else {
+    // What was recorded while there was no file is in the base that comes.
+    journal.Take(&pending_);
+    pending_.clear();
   }
   file_ = std::move(next);
+  files_opened_++;
   unsynced_ = 0;
   journal.ForgetDatabase();
   return true;
@@ -235,7 +253,7 @@ bool Aof::MakeFirstFiles() {
   const AofFile& base = manifest_.NextBase(server.config().appendfilename, as_rdb);
   bool good = MakeFolder(&error) && WriteEmptyBase(base.name, as_rdb, &error);
   if (good) LogNotice("Creating AOF base file " + base.name + " on server start");
-  good = good && OpenIncrement(&manifest_, &error) && SaveManifest(manifest_, &error);
+  good = good && OpenIncrement(&manifest_, true, &error);
   if (good) {
     LogNotice("Creating AOF incr file " + manifest_.increments.back().name + " on server start");
   } else {
@@ -280,6 +298,10 @@ void Aof::TurnOff() {
 }
 
 void Aof::End() {
+  if (saver_ != nullptr) {
+    FinishWalk();
+    EndRewrite();
+  }
   if (file_.is_open()) CommitAndSync();
   {
     std::lock_guard guard(mutex_);
@@ -311,8 +333,7 @@ bool Aof::StartRewrite(std::string* error) {
     // What comes from now on goes to an increment of its own. While the first rewrite is not done the manifest does not
     // name it: there is nothing yet that it could follow.
     AofManifest next = manifest_;
-    if (!OpenIncrement(&next, error)) return fail();
-    if (state_ == State::kOn && !SaveManifest(next, error)) return fail();
+    if (!OpenIncrement(&next, state_ == State::kOn, error)) return fail();
     manifest_ = next;
   }
   AofManifest named = manifest_;

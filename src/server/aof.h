@@ -45,7 +45,8 @@ class Aof {
   void Schedule() { scheduled_ = true; }
 
   // At start, `appendonly yes`: loads what is there (also an old single file) and opens the last increment, or makes
-  // the first files. False: broken, and the log says where.
+  // the first files. `appendonly no`: only looks at what an earlier life has left, so that nothing is written over.
+  // False: broken, and the log says where.
   bool Start(Worker& worker);
   // DEBUG LOADAOF: the files once more, into empty databases. Every thread paused.
   bool Reload(Worker& worker);
@@ -93,7 +94,7 @@ class Aof {
   bool MakeFirstFiles();
   bool WriteEmptyBase(const std::string& name, bool as_rdb, std::string* error);
   bool SaveManifest(const AofManifest& manifest, std::string* error) const;
-  bool OpenIncrement(AofManifest* manifest, std::string* error);
+  bool OpenIncrement(AofManifest* manifest, bool named, std::string* error);
   void EndRewrite();
   void DeleteHistory();
   bool RewriteDue(int64_t now_s);
@@ -120,6 +121,7 @@ class Aof {
   std::string why_;
   uint64_t unsynced_ = 0;
   std::atomic<int64_t> sync_us_{0};
+  uint64_t files_opened_ = 0;
   int64_t last_sync_us_ = 0;
   std::vector<int> to_close_;  // earlier increments: to be synced and closed
   bool stop_ = false;

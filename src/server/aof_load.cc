@@ -236,6 +236,7 @@ bool Aof::LoadFiles(Worker& worker) {
 bool Aof::Start(Worker& worker) {
   bool there;
   if (!LoadManifest(&there)) return false;
+  if (!server.config().appendonly) return true;
   if (!there && !AdoptOldFile()) return false;
   there = there || manifest_.base.has_value();
   std::string error;
@@ -243,7 +244,7 @@ bool Aof::Start(Worker& worker) {
     if (!LoadFiles(worker)) return false;
     bool good = true;
     if (manifest_.increments.empty()) {
-      good = OpenIncrement(&manifest_, &error) && SaveManifest(manifest_, &error);
+      good = OpenIncrement(&manifest_, true, &error);
     } else {
       good = file_.Open(PathOf(manifest_.increments.back().name), false, &error);
       closed_size_ -= file_.size();

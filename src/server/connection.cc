@@ -141,6 +141,8 @@ void Connection::ReadOnce() {
   if (got <= 0) {
     if (got < 0 && errno == EINTR) {
       worker->ReadAgain(this);
+    } else if (got == 0 && held) {
+      CloseAfterReply();
     } else if (got == 0 || errno != EAGAIN) {
       CloseSoon();
     }

@@ -143,7 +143,7 @@ bool Server::Load() {
     }
     next_us = MonotonicUs() + kLoadPulseUs;
   };
-  bool good = config().appendonly ? aof.Start(*workers_[0]) : persistence.Load();
+  bool good = aof.Start(*workers_[0]) && (config().appendonly || persistence.Load());
   load_pulse = nullptr;
   loading.running = false;
   return good;
