@@ -38,10 +38,11 @@ AofRead AofReader::Short() const { return ferror(file_) ? AofRead::kBroken : Aof
 AofRead AofReader::Line(char mark, int64_t* number) {
   char line[kLongestLine];
   if (fgets(line, sizeof line, file_) == nullptr) return Short();
+  if (line[0] != mark) return AofRead::kBroken;
   size_t size = strlen(line);
   at_ += size;
   if (size == 0 || line[size - 1] != '\n') return feof(file_) ? AofRead::kTruncated : AofRead::kBroken;
-  if (line[0] != mark || size < 4 || line[size - 2] != '\r') return AofRead::kBroken;
+  if (size < 4 || line[size - 2] != '\r') return AofRead::kBroken;
   return ParseInt64({line + 1, size - 3}, number) ? AofRead::kCommand : AofRead::kBroken;
 }
 

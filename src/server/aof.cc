@@ -121,10 +121,13 @@ void Aof::Commit() {
 }
 
 bool Aof::CommitAndSync() {
-  std::lock_guard guard(mutex_);
+  std::unique_lock lock(mutex_);
   if (!file_.is_open()) return false;
   WriteLocked();
   if (failing_) return false;
+  // What was written may still be in an earlier increment.
+  wake_.wait(lock, [this] { return !closing_; });
+  for (int fd : to_close_) fdatasync(fd);
   std::string why;
   if (unsynced_ > 0 && !file_.Sync(&why)) {
     Failed("syncing", why);
@@ -166,6 +169,7 @@ void Aof::SyncPart(std::unique_lock<std::mutex>& lock) {
   uint64_t covered = unsynced_;
   uint64_t file_number = files_opened_;
   if (old.empty() && fd < 0) return;
+  closing_ = !old.empty();
   lock.unlock();
   for (int each : old) {
     fdatasync(each);
@@ -179,6 +183,10 @@ void Aof::SyncPart(std::unique_lock<std::mutex>& lock) {
     close(fd);
   }
   lock.lock();
+  if (closing_) {
+    closing_ = false;
+    wake_.notify_all();
+  }
   if (fd < 0) return;
   last_sync_us_ = now;
   if (good) {

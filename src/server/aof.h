@@ -124,6 +124,7 @@ class Aof {
   uint64_t files_opened_ = 0;
   int64_t last_sync_us_ = 0;
   std::vector<int> to_close_;  // earlier increments: to be synced and closed
+  bool closing_ = false;       // the syncing thread is about it
   bool stop_ = false;
   std::condition_variable wake_;
   std::thread sync_thread_;
