@@ -49,11 +49,12 @@ bool FindKeyword(const KeySpec& spec, std::span<const std::string_view> argv, si
 
 bool FindKeys(const Command& command, std::span<const std::string_view> argv, std::vector<KeyPosition>* keys) {
   if (command.spec->find_keys != nullptr) {
-    KeyPosition found[64];
+    size_t before = keys->size();
+    keys->resize(before + argv.size());
     size_t count = 0;
-    if (!command.spec->find_keys(argv, found, 64, &count)) return false;
-    keys->insert(keys->end(), found, found + count);
-    return true;
+    bool told = command.spec->find_keys(argv, keys->data() + before, argv.size(), &count);
+    keys->resize(before + (told ? count : 0));
+    return told;
   }
   bool ok = true;
   for (const KeySpec& spec : command.spec->keys) {

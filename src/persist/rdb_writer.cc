@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/numbers.h"
+#include "persist/crc64.h"
 #include "persist/rdb_format.h"
 #include "store/access.h"
 #include "types/hash.h"
@@ -198,6 +199,14 @@ void RdbWriter::Key(const KeyRef& ref) {
   Byte(TypeOf(ref));
   String(ref.key());
   Content(ref);
+}
+
+void RdbWriter::Dumped(const Value& value) {
+  Object(value);
+  auto version = static_cast<uint16_t>(rdb::kVersion);
+  Raw(&version, sizeof version);
+  uint64_t checksum = Crc64(0, bytes().data(), bytes().size());
+  Raw(&checksum, sizeof checksum);
 }
 
 }  // namespace brim

@@ -28,6 +28,8 @@ class RdbWriter final : public EntryWriter {
   void Key(const KeyRef& ref) override;
   // A value without its key: the type's byte and the content, as DUMP has it. Stops at nothing: O(value).
   void Object(const Value& value);
+  // What DUMP answers and RESTORE takes: Object, then the version and the checksum of all before it, little endian.
+  void Dumped(const Value& value);
 
  private:
   uint8_t TypeOf(const Value& value) const;

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <climits>
 #include <cstring>
 
 #include "base/monotonic.h"
@@ -19,6 +18,7 @@
 #include "server/log.h"
 #include "server/pause.h"
 #include "server/persistence.h"
+#include "server/process.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -35,11 +35,6 @@ constexpr size_t kKeptBytes = 1 << 20;
 constexpr uint64_t kFailuresAtOnce = 3;
 constexpr int64_t kFailureWaitS = 60;
 constexpr int64_t kFailureWaitMostS = 3600;
-
-std::string WorkingFolder() {
-  char path[PATH_MAX];
-  return getcwd(path, sizeof path) != nullptr ? path : ".";
-}
 
 uint64_t FileSize(const std::string& path) {
   struct stat about;
@@ -127,8 +122,12 @@ bool Aof::CommitAndSync() {
   if (failing_) return false;
   // What was written may still be in an earlier increment.
   wake_.wait(lock, [this] { return !closing_; });
-  for (int fd : to_close_) fdatasync(fd);
   std::string why;
+  for (int fd : to_close_) {
+    if (fdatasync(fd) == 0) continue;
+    Failed("syncing", strerror(errno));
+    return false;
+  }
   if (unsynced_ > 0 && !file_.Sync(&why)) {
     Failed("syncing", why);
     return false;
@@ -303,6 +302,7 @@ void Aof::TurnOff() {
   file_.Close();
   pending_.clear();
   failing_ = false;
+  sync_us_.store(0, std::memory_order_relaxed);
 }
 
 void Aof::End() {

@@ -26,11 +26,7 @@ void Dump(Context& context) {
     return;
   }
   RdbWriter writer(true);
-  writer.Object(ref);
-  auto version = static_cast<uint16_t>(rdb::kVersion);
-  writer.Raw(&version, sizeof version);
-  uint64_t checksum = Crc64(0, writer.bytes().data(), writer.bytes().size());
-  writer.Raw(&checksum, sizeof checksum);
+  writer.Dumped(ref);
   context.reply().Bulk(writer.bytes());
 }
 

@@ -18,8 +18,6 @@
 #include "command/context.h"
 #include "commands/arguments.h"
 #include "net/client.h"
-#include "persist/crc64.h"
-#include "persist/rdb_format.h"
 #include "persist/rdb_writer.h"
 #include "server/server_commands.h"
 #include "store/shard.h"
@@ -97,17 +95,6 @@ std::string Preamble(const MigrateOptions& options) {
   return out;
 }
 
-// The key's value as DUMP answers it.
-std::string Payload(const KeyRef& ref) {
-  RdbWriter writer(true);
-  writer.Object(ref);
-  auto version = static_cast<uint16_t>(rdb::kVersion);
-  writer.Raw(&version, sizeof version);
-  uint64_t checksum = Crc64(0, writer.bytes().data(), writer.bytes().size());
-  writer.Raw(&checksum, sizeof checksum);
-  return writer.TakeBytes();
-}
-
 // Everything that is to be said, 64 KiB and more at a time, so that many keys do not stand in memory a second time.
 bool SendKeys(Context& context, const MigrateOptions& options, std::span<const std::string_view> keys, Client* client) {
   std::string out = Preamble(options);
@@ -119,7 +106,9 @@ bool SendKeys(Context& context, const MigrateOptions& options, std::span<const s
     Client::AppendArgument(&out, "RESTORE");
     Client::AppendArgument(&out, key);
     Client::AppendArgument(&out, std::to_string(ttl_ms));
-    Client::AppendArgument(&out, Payload(ref));
+    RdbWriter writer(true);
+    writer.Dumped(ref);
+    Client::AppendArgument(&out, writer.bytes());
     if (options.replace) Client::AppendArgument(&out, "REPLACE");
     if (out.size() < kSendBytes) continue;
     if (!client->Send(out)) return false;

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <climits>
 #include <mutex>
 
 #include "base/monotonic.h"
@@ -11,6 +10,7 @@
 #include "server/aof.h"
 #include "server/log.h"
 #include "server/pause.h"
+#include "server/process.h"
 #include "server/server.h"
 #include "server/worker.h"
 
@@ -25,11 +25,6 @@ constexpr int64_t kDiskUs = 1000;     // to wait when the disk is slower
 constexpr int64_t kBusyUs = 5000;     // since the last command: the server counts as busy
 constexpr int kBusyPercent = 12;      // of one thread's time, all threads' together, for the walk while it is
 constexpr int64_t kRetrySeconds = 5;  // after a save that failed
-
-std::string WorkingFolder() {
-  char path[PATH_MAX];
-  return getcwd(path, sizeof path) != nullptr ? path : ".";
-}
 
 std::string FilePath() { return WorkingFolder() + "/" + server.config().dbfilename; }
 

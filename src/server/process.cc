@@ -104,6 +104,11 @@ std::string RandomHexId() {
   return id;
 }
 
+std::string WorkingFolder() {
+  char path[PATH_MAX];
+  return getcwd(path, sizeof path) != nullptr ? path : ".";
+}
+
 std::string AbsolutePath(const std::string& path) {
   char resolved[PATH_MAX];
   return realpath(path.c_str(), resolved) != nullptr ? resolved : path;

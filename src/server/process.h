@@ -26,6 +26,9 @@ int ProcessId();
 // 40 random hexadecimal digits, as run_id.
 std::string RandomHexId();
 
+// The process's working folder, where the settings `dir`, dbfilename and appenddirname lead.
+std::string WorkingFolder();
+
 // The path as seen from the root; unchanged when there is no such file.
 std::string AbsolutePath(const std::string& path);
 

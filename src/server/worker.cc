@@ -139,9 +139,9 @@ void Worker::Hold(Connection* connection) {
 
 // One write, and one sync where every write wants it, for all that the turn has changed.
 void Worker::SendHeld() {
+  last_held_ = held_.size();  // 0 ends the rests for it
   if (held_.empty()) return;
   aof.Commit();
-  last_held_ = held_.size();
   for (size_t i = 0; i < held_.size(); i++) {
     Connection* connection = FindConnection(held_[i]);
     if (connection == nullptr) continue;
