@@ -2,7 +2,8 @@
 """Is maxmemory kept? usage: memory_limit.py 'SERVER COMMAND' [seconds]
 
 300 MB, allkeys-lru. First a churn of SETs whose sizes move from band to band, so that pages filled with one size have
-to serve another; then snapshots (BGSAVE) while everything is overwritten. Prints the peaks against the limit.
+to serve another; then snapshots (BGSAVE), and rewrites of the append-only file, while everything is overwritten. Prints
+the peaks against the limit.
 """
 
 import json
@@ -78,8 +79,13 @@ def churn_phase(server, watch, churn, seconds):
             "evicted": int(server.info("evicted_keys"))}  # fmt: skip
 
 
-def snapshot_phase(server, watch, churn, seconds):
-    """None when the server makes no snapshots."""
+def await_end(server, field):
+    while server.info(field) != "0":
+        time.sleep(0.02)
+
+
+def background_phase(server, watch, churn, seconds, command, field):
+    """BGSAVE or BGREWRITEAOF again and again under writes, against the same writes without; None when refused."""
     server.call("FLUSHALL")
     time.sleep(1)
     sizes = lambda now: (100, 1000)  # noqa: E731
@@ -89,28 +95,42 @@ def snapshot_phase(server, watch, churn, seconds):
     without = commands / (time.time() - start)
     time.sleep(0.5)
     watch.begin()
-    saves, start, written = 0, time.time(), 0
+    done, start, written = 0, time.time(), 0
     try:
-        server.call("BGSAVE")
-        while time.time() < start + seconds / 2 and saves < 3:
+        server.call(command)
+        while time.time() < start + seconds / 2 and done < 3:
             written += churn.run(time.time() + 0.3, sizes)[0]
-            if server.info("rdb_bgsave_in_progress") == "0":
-                saves += 1
-                server.call("BGSAVE")
+            if server.info(field) == "0":
+                done += 1
+                server.call(command)
     except Refused:
         watch.end()
         return None
     rate = written / (time.time() - start)
-    return {**watch.end(), "saves": saves, "rate": round(rate), "rate/without": round(rate / without, 3)}
+    result = {**watch.end(), "times": done, "rate": round(rate), "rate/without": round(rate / without, 3)}
+    await_end(server, field)
+    return result
 
 
-def measure(command, seconds=25.0):
+def rewrite_phase(server, watch, churn, seconds):
+    """The same with an append-only file (everysec), with and without its rewrite."""
+    server.call("CONFIG", "SET", "auto-aof-rewrite-percentage", "0")
+    server.call("CONFIG", "SET", "appendonly", "yes")
+    await_end(server, "aof_rewrite_in_progress")
+    return background_phase(server, watch, churn, seconds, "BGREWRITEAOF", "aof_rewrite_in_progress")
+
+
+def measure(command, seconds=25.0, phases=("churn", "snapshot", "rewrite")):
+    """A dictionary a phase; the first one is always run."""
     with Server(command) as server:
         server.call("CONFIG", "SET", "maxmemory", LIMIT)
         server.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         watch, churn = Watch(server), Churn(server)
         out = {"churn": churn_phase(server, watch, churn, seconds)}
-        out["snapshot"] = snapshot_phase(server, watch, churn, seconds)
+        if "snapshot" in phases:
+            out["snapshot"] = background_phase(server, watch, churn, seconds, "BGSAVE", "rdb_bgsave_in_progress")
+        if "rewrite" in phases:
+            out["rewrite"] = rewrite_phase(server, watch, churn, seconds)
         return out
 
 

@@ -25,6 +25,10 @@ def user(i):
             b"%d" % (i % 9999))  # fmt: skip
 
 
+def reading(i):
+    return b"XADD", b"x", b"%d-0" % (1700000000000 + i), b"temp", b"%d" % (i % 100), b"hum", b"%d" % (i % 90)
+
+
 _64, _1000 = b"v" * 64, b"x" * 1000
 
 # name: (elements, bytes of key and value in each, the command that adds element i)
@@ -39,6 +43,7 @@ SHAPES = {
     "bigzset": (500_000, 24, lambda i: (b"ZADD", b"z", b"%d" % (i * 7919 % 10**9), member(i))),
     "bigset": (500_000, 16, lambda i: (b"SADD", b"s", member(i))),
     "biglist": (500_000, 16, lambda i: (b"RPUSH", b"l", member(i))),
+    "bigstream": (500_000, 30, reading),
 }
 
 

@@ -10,26 +10,51 @@
 #include "command/registry.h"
 #include "commands/tables.h"
 #include "memory/account.h"
+#include "persist/rdb_file.h"
+#include "script/engine.h"
+#include "script/script_commands.h"
+#include "server/acl.h"
 #include "server/log.h"
 #include "server/persistence.h"
 #include "server/process.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/server_commands.h"
+#include "server/tracking.h"
 
 namespace brim {
 namespace {
 
 // Every command there is. Listed here, because registration by static objects depends on the linker.
 void RegisterCommands() {
-  for (CommandTable table :
-       {kStringCommands,    kStringNumberCommands,   kStringRangeCommands,  kHashCommands,
-        kListCommands,      kListBlockingCommands,   kSetCommands,          kSetAlgebraCommands,
-        kSortedSetCommands, kSortedSetRangeCommands, kSortedSetPopCommands, kSortedSetAlgebraCommands,
-        kKeyCommands,       kKeyspaceCommands,       kExpireCommands,       kObjectCommands,
-        kSortCommands,      kConnectionCommands,     kClientCommands,       kTransactionCommands,
-        kConfigCommands,    kCommandCommands,        kInfoCommands,         kMemoryCommands,
-        kDebugCommands,     kAdminCommands,          kPersistenceCommands,  kDumpCommands,
-        kMigrateCommands}) {
+  for (CommandTable table : {kStringCommands,       kStringNumberCommands,
+                             kStringRangeCommands,  kStringConditionalCommands,
+                             kBitmapCommands,       kBitfieldCommands,
+                             kHyperLogLogCommands,  kHashCommands,
+                             kListCommands,         kListBlockingCommands,
+                             kSetCommands,          kSetAlgebraCommands,
+                             kSortedSetCommands,    kSortedSetRangeCommands,
+                             kSortedSetPopCommands, kSortedSetAlgebraCommands,
+                             kGeoCommands,          kGeoSearchCommands,
+                             kHashExpiryCommands,   kKeyCommands,
+                             kKeyspaceCommands,     kExpireCommands,
+                             kObjectCommands,       kSortCommands,
+                             kConnectionCommands,   kClientCommands,
+                             kTransactionCommands,  kConfigCommands,
+                             kCommandCommands,      kInfoCommands,
+                             kMemoryCommands,       kDebugCommands,
+                             kAdminCommands,        kPersistenceCommands,
+                             kDumpCommands,         kMigrateCommands,
+                             kMonitorCommands,      kHotKeysCommands,
+                             kClusterCommands,      kModuleCommands,
+                             kLolwutCommands,       kAclCommands,
+                             kTrackingCommands,     kPubSubCommands,
+                             kStreamCommands,       kStreamReadCommands,
+                             kStreamGroupCommands,  kStreamClaimCommands,
+                             kStreamInfoCommands,   kStreamIdempotencyCommands,
+                             kEvalCommands,         kScriptCommands,
+                             kFunctionCommands,     kCommandLogCommands,
+                             kLatencyCommands}) {
     registry.Add(table);
   }
 }
@@ -93,6 +118,7 @@ int Main(int argc, char** argv) {
   if (AnsweredAtOnce(argc, argv)) return 0;
   std::string message;
   RegisterCommands();
+  command_catalog.Build();
   if (!server.config_store().LoadArguments(argc, argv, &message) || !RenameCommands(&message)) {
     fprintf(stderr, "%s%s", message.c_str(), message.ends_with('\n') ? "" : "\n");
     return 1;
@@ -116,7 +142,10 @@ int Main(int argc, char** argv) {
   }
   for (const std::string& note : server.config_store().notes()) LogNotice(note);
   server.RegisterConfigHooks();
+  notify_hook = PubSub::Notify;
+  flushed_hook = KeyTracking::Flushed;
   server.ApplyConfig();
+  if (!acl.Start(config)) return 1;
   std::string pidfile = config.pidfile.empty() && background ? "/var/run/redis.pid" : config.pidfile;
   if (!pidfile.empty()) WritePidFile(pidfile);
 
@@ -125,6 +154,10 @@ int Main(int argc, char** argv) {
   server.run_id = RandomHexId();
   server.start_ms = WallUs() / 1000;
   shards.Build(ShardCount(config.threads), config.databases);
+  script_engine = &lua_engine;
+  load_function = [](const std::string& text, std::string* error) {
+    return lua_engine.LoadLibrary(*server.workers()[0], text, error);
+  };
   LogNotice("Running mode=standalone, port=" + std::to_string(config.port) +
             ", threads=" + std::to_string(config.threads) + ".");
   int code = server.Run();

@@ -48,6 +48,12 @@ HARD_SOURCE_LINES = 1000  # no exception goes past it
 BAD_NAME_PARTS = {"util", "utils", "common", "misc", "manager", "helper", "helpers"}
 LEFT_OVER = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3]) + r")\b")
 MACHINE_PATH = re.compile(r"/(?:work|root|home)/\w")
+# Codes that clients match on: a text that begins with one stands in ERRORS alone.
+ERROR_CODES = """WRONGTYPE NOSCRIPT BUSY NOAUTH WRONGPASS NOPERM EXECABORT READONLY LOADING MISCONF BUSYKEY UNKILLABLE NOTBUSY
+NOGROUP BUSYGROUP NOPROTO OOM UNBLOCKED INVALIDOBJ IOERR NOREPLICAS MASTERDOWN CROSSSLOT CLUSTERDOWN TRYAGAIN INPROG
+NOGOODSLAVE NOMASTERLINK UNKNOWN"""
+ERROR_TEXT = re.compile(r'"-?(' + "|".join(ERROR_CODES.split()) + ") ")
+ERRORS = "src/resp/errors.h"
 CODE = (".cc", ".h")
 LINE_RULES = CODE + (".py", ".sh", ".txt", ".cmake", ".mjs", ".js")
 BASELINE = "tools/tidy_baseline.txt"
@@ -222,6 +228,10 @@ class Tidy:
             self.code(path, text, ext)
 
     def code(self, path, text, ext):
+        if path.startswith("src/") and path != ERRORS:
+            for number, line in enumerate(text.split("\n"), 1):
+                if ERROR_TEXT.search(line) and not line.lstrip().startswith("//"):
+                    self.say("error text", f"{path}:{number}", f"belongs into {ERRORS}")
         lines = text.count("\n")
         limit = HEADER_LINES if ext == ".h" else SOURCE_LINES
         self.size("file", path, path, lines, limit, "lines")

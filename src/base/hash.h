@@ -17,4 +17,7 @@ inline uint64_t HashBytes(std::string_view bytes) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), hash_secret);
 }
 
+// XXH3 without a secret: the same everywhere. What DIGEST answers.
+inline uint64_t DigestBytes(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
 }  // namespace brim

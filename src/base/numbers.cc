@@ -1,5 +1,6 @@
 #include "base/numbers.h"
 
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -30,8 +31,7 @@ bool ParseUint64(std::string_view text, uint64_t* value) {
   return true;
 }
 
-bool ParseInt64(std::string_view text, int64_t* value) {
-  if (text.empty() || text.size() > 20) return false;
+bool ParseInt64Digits(std::string_view text, int64_t* value) {
   bool negative = text[0] == '-';
   if (negative) text.remove_prefix(1);
   uint64_t n;
@@ -46,6 +46,33 @@ bool ParseInt64(std::string_view text, int64_t* value) {
   return true;
 }
 
+// log10 from log2: of two powers of ten at most one lies between powers of two.
+int CountDigits(uint64_t value) {
+  if (value < 10) return 1;
+  static constexpr uint64_t kPowers[] = {0,
+                                         10,
+                                         100,
+                                         1'000,
+                                         10'000,
+                                         100'000,
+                                         1'000'000,
+                                         10'000'000,
+                                         100'000'000,
+                                         1'000'000'000,
+                                         10'000'000'000,
+                                         100'000'000'000,
+                                         1'000'000'000'000,
+                                         10'000'000'000'000,
+                                         100'000'000'000'000,
+                                         1'000'000'000'000'000,
+                                         10'000'000'000'000'000,
+                                         100'000'000'000'000'000,
+                                         1'000'000'000'000'000'000,
+                                         10'000'000'000'000'000'000u};
+  int below = std::bit_width(value) * 1233 >> 12;
+  return below + (value >= kPowers[below] ? 1 : 0);
+}
+
 int FormatUint64(uint64_t value, char* to) {
   static constexpr char kPairs[] =
       "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
@@ -54,22 +81,19 @@ int FormatUint64(uint64_t value, char* to) {
     *to = static_cast<char>('0' + value);
     return 1;
   }
-  char text[20];
-  char* p = text + sizeof(text);
+  int size = CountDigits(value);
+  char* p = to + size;
   while (value >= 100) {
     p -= 2;
     memcpy(p, kPairs + value % 100 * 2, 2);
     value /= 100;
   }
   if (value >= 10) {
-    p -= 2;
-    memcpy(p, kPairs + value * 2, 2);
+    memcpy(to, kPairs + value * 2, 2);
   } else {
-    *--p = static_cast<char>('0' + value);
+    *to = static_cast<char>('0' + value);
   }
-  auto size = static_cast<size_t>(text + sizeof(text) - p);
-  memcpy(to, p, size);
-  return static_cast<int>(size);
+  return size;
 }
 
 int FormatInt64(int64_t value, char* to) {
@@ -145,6 +169,13 @@ int FormatLongDoubleHuman(long double value, char* to) {
     size = 1;
   }
   return size;
+}
+
+std::string ShortDecimal(double value) {
+  std::string text = std::to_string(value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
 }
 
 bool ParseMemorySize(std::string_view text, int64_t* bytes) {

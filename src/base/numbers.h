@@ -2,14 +2,21 @@
 // Numbers from text and back, as Redis reads and prints them. No locks, no allocation.
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace brim {
 
 // A whole number in its one canonical form (no blanks, no plus sign, no leading zeros). False when it is not, or does
 // not fit.
-bool ParseInt64(std::string_view text, int64_t* value);
+bool ParseInt64Digits(std::string_view text, int64_t* value);  // what ParseInt64 has not refused at sight
+inline bool ParseInt64(std::string_view text, int64_t* value) {
+  if (text.empty() || text.size() > 20 || (static_cast<unsigned>(text[0] - '0') > 9 && text[0] != '-')) return false;
+  return ParseInt64Digits(text, value);
+}
 bool ParseUint64(std::string_view text, uint64_t* value);
+// Digits of the number in decimal: 1 for 0.
+int CountDigits(uint64_t value);
 // Writes the number without terminator; returns its length, at most 20. `to` has 24 bytes.
 int FormatInt64(int64_t value, char* to);
 int FormatUint64(uint64_t value, char* to);
@@ -23,6 +30,9 @@ bool ParseLongDouble(std::string_view text, long double* value);
 int FormatDouble17(double value, char* to);
 // "%.17Lf" without trailing zeros: INCRBYFLOAT's form. Returns the length; `to` has 5120 bytes.
 int FormatLongDoubleHuman(long double value, char* to);
+
+// "%f" without trailing zeros: "99.9", "50".
+std::string ShortDecimal(double value);
 
 // "100", "1k" (1000), "1kb" (1024), m mb g gb, b; any letter case; no digits count as 0. False when it is none of
 // these, or too large.

@@ -1,7 +1,5 @@
 #include "base/quoting.h"
 
-#include <cstdio>
-
 #include "base/ascii.h"
 
 namespace brim {
@@ -28,6 +26,30 @@ char Unescape(char c) {
       return '\a';
     default:
       return c;
+  }
+}
+
+// Stands for itself between double quotes.
+bool IsPrintable(char c) { return c >= 32 && c < 127 && c != '"' && c != '\\'; }
+
+// What follows the backslash for it; 0: its two hexadecimal digits do.
+char EscapeLetter(char c) {
+  switch (c) {
+    case '\\':
+    case '"':
+      return c;
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    case '\a':
+      return 'a';
+    case '\b':
+      return 'b';
+    default:
+      return 0;
   }
 }
 
@@ -77,41 +99,38 @@ bool SplitWords(std::string_view line, std::vector<std::string>* words) {
   }
 }
 
-std::string QuoteWord(std::string_view text) {
-  std::string quoted = "\"";
+size_t QuotedBytes(std::string_view text) {
+  size_t bytes = 2;
+  for (char c : text) bytes += IsPrintable(c) ? 1 : EscapeLetter(c) != 0 ? 2 : 4;
+  return bytes;
+}
+
+char* PutQuoted(char* to, std::string_view text) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  *to++ = '"';
   for (char c : text) {
-    switch (c) {
-      case '\\':
-      case '"':
-        quoted += '\\';
-        quoted += c;
-        break;
-      case '\n':
-        quoted += "\\n";
-        break;
-      case '\r':
-        quoted += "\\r";
-        break;
-      case '\t':
-        quoted += "\\t";
-        break;
-      case '\a':
-        quoted += "\\a";
-        break;
-      case '\b':
-        quoted += "\\b";
-        break;
-      default:
-        if (c >= 32 && c < 127) {
-          quoted += c;
-        } else {
-          char escape[8];
-          snprintf(escape, sizeof(escape), "\\x%02x", static_cast<unsigned char>(c));
-          quoted += escape;
-        }
+    if (IsPrintable(c)) {
+      *to++ = c;
+      continue;
     }
+    *to++ = '\\';
+    if (char letter = EscapeLetter(c); letter != 0) {
+      *to++ = letter;
+      continue;
+    }
+    auto byte = static_cast<unsigned char>(c);
+    *to++ = 'x';
+    *to++ = kDigits[byte >> 4];
+    *to++ = kDigits[byte & 15];
   }
-  return quoted + "\"";
+  *to++ = '"';
+  return to;
+}
+
+std::string QuoteWord(std::string_view text) {
+  std::string quoted(QuotedBytes(text), '\0');
+  PutQuoted(quoted.data(), text);
+  return quoted;
 }
 
 }  // namespace brim

@@ -17,5 +17,8 @@ bool SplitWords(std::string_view line, std::vector<std::string>* words);
 
 // The text in double quotes, such that SplitWords gives it back.
 std::string QuoteWord(std::string_view text);
+// The same in two steps: how many bytes it takes, and those bytes put at `to`; answers where they end.
+size_t QuotedBytes(std::string_view text);
+char* PutQuoted(char* to, std::string_view text);
 
 }  // namespace brim

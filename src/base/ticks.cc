@@ -28,4 +28,11 @@ uint64_t UsToTicks(double us) {
   return static_cast<uint64_t>(sample_us > 0 ? us / sample_us * kSample : us * 1000);
 }
 
+uint64_t NsPerTick() {
+  constexpr double kSample = 1e9;
+  double us = TicksToUs(static_cast<uint64_t>(kSample));
+  constexpr double kNsAUs = 1000;
+  return static_cast<uint64_t>(us * kNsAUs / kSample * static_cast<double>(uint64_t{1} << kTickBits));
+}
+
 }  // namespace brim

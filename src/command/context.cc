@@ -23,16 +23,17 @@ KeyRef Context::LookupIn(int db, std::string_view key, LookupKind kind) {
     ref = KeyRef();
   }
   if (!ref) {
-    if (kind == LookupKind::kRead) {
+    if (kind == LookupKind::kRead || kind == LookupKind::kLook || kind == LookupKind::kInspect) {
       KeyspaceFigures::Add(figures_->misses, 1);
-      NotifyIn(db, kNotifyKeyMiss, "keymiss", key);
+      if (kind != LookupKind::kInspect) NotifyIn(db, kNotifyKeyMiss, "keymiss", key);
     }
     return ref;
   }
   // What a command that writes has looked at, it may change next.
   if (spec_->flags & kWrite) Cut::Before(ref);
   if (kind == LookupKind::kPeek) return ref;
-  if (kind == LookupKind::kRead) KeyspaceFigures::Add(figures_->hits, 1);
+  if (kind != LookupKind::kWrite) KeyspaceFigures::Add(figures_->hits, 1);
+  if (kind == LookupKind::kLook || kind == LookupKind::kInspect) return ref;
   if (!no_touch_) StampUse(shard.clock(), ref.keyspace(), ref.entry(), slot, false);
   return ref;
 }
@@ -44,12 +45,13 @@ KeyRef Context::LookupTyped(std::string_view key, Type type, LookupKind kind, bo
   return ref;
 }
 
-KeyRef Context::CreateIn(int db, std::string_view key, Type type, Encoding encoding, size_t bytes, int64_t expiry_ms) {
+KeyRef Context::CreateIn(int db, std::string_view key, Type type, Encoding encoding, size_t bytes, int64_t expiry_ms,
+                         bool replaces) {
   uint64_t hash = HashOf(key);
   Shard& shard = shards.Of(hash);
   KeyRef ref = shard.db(db).Insert(key, hash, type, encoding, bytes, expiry_ms);
   if (shard.has_waiters()) shard.SignalReady(db, key);
-  NotifyIn(db, kNotifyNew, "new", key);
+  if (!replaces) NotifyIn(db, kNotifyNew, "new", key);
   return ref;
 }
 
@@ -67,6 +69,8 @@ void Context::ChangedIn(int db, std::string_view key, NotifyClass event_class, c
   uint64_t hash = HashOf(key);
   Shard& shard = shards.Of(hash);
   if (shard.has_watches()) shard.TouchWatchers(db, key);
+  if (auto* hook = changed_hook.load(std::memory_order_relaxed); hook != nullptr) [[unlikely]]
+    hook(key, hash, true);
   if (eviction.IsLrm()) {
     Table::Slot slot;
     if (KeyRef ref = shard.db(db).Find(key, hash, &slot))
@@ -76,7 +80,7 @@ void Context::ChangedIn(int db, std::string_view key, NotifyClass event_class, c
 }
 
 void Context::NotifyIn(int db, NotifyClass event_class, const char* event, std::string_view key) {
-  if (notify_hook != nullptr && (notify_classes & event_class)) notify_hook(event_class, event, key, db);
+  if (notify_hook != nullptr && (notify_classes & event_class)) notify_hook(event, key, db);
 }
 
 void Context::CountChanges(int64_t n) {

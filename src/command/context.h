@@ -17,9 +17,11 @@
 namespace brim {
 
 enum class LookupKind : uint8_t {
-  kRead,   // counts keyspace_hits / keyspace_misses, refreshes the access (LRU, LFU)
-  kWrite,  // refreshes the access; nothing counted
-  kPeek,   // neither (OBJECT, TTL, TYPE, DEBUG)
+  kRead,     // counts keyspace_hits / keyspace_misses (with the keymiss event), refreshes the access (LRU, LFU)
+  kWrite,    // refreshes the access; nothing counted
+  kLook,     // as kRead, but refreshes nothing (EXISTS, TTL, TYPE)
+  kInspect,  // as kLook, without the event (OBJECT)
+  kPeek,     // none of it (DEBUG, MEMORY USAGE)
 };
 
 // What a blocking command waits for.
@@ -27,7 +29,12 @@ struct BlockRequest {
   Type type = Type::kList;                 // keys of this type wake it
   std::span<const std::string_view> keys;  // in the order of preference
   int64_t timeout_ms = 0;                  // 0: for ever
-  enum OnTimeout : uint8_t { kNullArray, kNullBulk } on_timeout = kNullArray;
+  enum OnTimeout : uint8_t { kNullArray, kNullBulk, kText } on_timeout = kNullArray;
+  std::string_view text;  // kText: the reply as it is sent
+  // What is run again, where that is not the command as it was sent (XREAD's "$" is what it was); empty: that.
+  std::span<const std::string_view> words;
+  int64_t look_again_ms = 0;  // then, and each second from then on, it is run again whether or not a key changed; 0: no
+  bool ends_without_key = false;  // when a key goes or becomes another type, the wait ends with -UNBLOCKED
 };
 
 // Figures of one thread; written by it alone, summed by INFO (relaxed).
@@ -41,8 +48,16 @@ struct KeyspaceFigures {
 };
 
 // Where keyspace events go (pub/sub sets it); null: nowhere. `classes` is notify-keyspace-events as a mask.
-inline void (*notify_hook)(NotifyClass event_class, const char* event, std::string_view key, int db) = nullptr;
+inline void (*notify_hook)(const char* event, std::string_view key, int db) = nullptr;
 inline uint32_t notify_classes = 0;
+// Whether the command's user may read every key (server/acl sets it): for keys that the arguments do not tell. Null:
+// all may.
+inline bool (*may_read_every_key)(Context& context) = nullptr;
+// Who is told of each key that changes or goes, under its shard's lock (client-side caching); null: nobody wants to
+// know. `by_command`: not by expiry or eviction.
+inline std::atomic<void (*)(std::string_view key, uint64_t hash, bool by_command)> changed_hook{nullptr};
+// The same when a database is emptied, under all shards' locks.
+inline void (*flushed_hook)() = nullptr;
 // Expired keys are not deleted meanwhile (CLIENT PAUSE WRITE), only hidden.
 inline std::atomic<bool> expiry_paused{false};
 
@@ -71,7 +86,9 @@ class Context {
   KeyRef Create(std::string_view key, Type type, Encoding encoding, size_t bytes, int64_t expiry_ms = -1) {
     return CreateIn(db_, key, type, encoding, bytes, expiry_ms);
   }
-  KeyRef CreateIn(int db, std::string_view key, Type type, Encoding encoding, size_t bytes, int64_t expiry_ms = -1);
+  // `replaces`: the key was there under this command, so that it is not `new` to those who listen.
+  KeyRef CreateIn(int db, std::string_view key, Type type, Encoding encoding, size_t bytes, int64_t expiry_ms = -1,
+                  bool replaces = false);
   // Removes the key; true if it was there. Big values are freed later when `lazy`. Neither notifies nor counts a
   // change.
   bool Delete(std::string_view key, bool lazy) { return DeleteIn(db_, key, lazy); }
@@ -103,6 +120,9 @@ class Context {
 
  protected:
   Context() = default;
+  // The command has waited and is run again, by this thread on behalf of its client, for that one of its keys.
+  friend bool IsWaking(const Context& context) { return context.waking_; }
+  friend std::string_view WakingKey(const Context& context) { return context.waking_key_; }
   friend class ContextAccess;
   std::span<const std::string_view> argv_;
   const CommandSpec* spec_ = nullptr;

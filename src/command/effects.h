@@ -5,18 +5,18 @@
 #include <cstdint>
 #include <initializer_list>
 #include <span>
-#include <string>
 #include <string_view>
 
-#include "resp/request.h"
+#include "resp/request_buffer.h"
 
 namespace brim {
 
 // The effects of one command or transaction, in order. One thread's; no locks.
 class EffectLog {
  public:
-  // One command in that database; a SELECT goes before it when the one before it was in another.
-  void Add(int db, std::span<const std::string_view> words);
+  // One command in that database; a SELECT goes before it when the one before it was in another. Where memory is
+  // refused the log is broken: what was done is not known any more.
+  void Add(int db, std::span<const std::string_view> words) noexcept;
   void Add(int db, std::initializer_list<std::string_view> words) { Add(db, std::span(words.begin(), words.size())); }
   void Clear();
 
@@ -25,13 +25,19 @@ class EffectLog {
   // The database of the first command, which has no SELECT before it here, and of the last.
   int first_db() const { return first_db_; }
   int last_db() const { return last_db_; }
-  std::string_view bytes() const { return bytes_; }
+  const RequestBuffer& requests() const { return requests_; }
+  bool broken() const { return broken_; }
 
   // The command that runs has told its effect itself: its words are not recorded.
   bool told = false;
+  // The effects stand and fall together: they are recorded as a transaction. Until the log is cleared.
+  bool together = false;
+  // Words of the command that runs which stay where they are until its effects are written: they need not be copied.
+  std::span<const std::string_view> lasting;
 
  private:
-  std::string bytes_;
+  RequestBuffer requests_;
+  bool broken_ = false;
   size_t count_ = 0;
   int first_db_ = 0;
   int last_db_ = 0;

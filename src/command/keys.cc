@@ -1,7 +1,8 @@
 #include "command/keys.h"
 
+#include <algorithm>
+
 #include "base/ascii.h"
-#include "base/numbers.h"
 
 namespace brim {
 
@@ -18,12 +19,27 @@ bool AddRange(const KeySpec& spec, size_t begin, size_t argc, std::vector<KeyPos
   return true;
 }
 
+// The number at the beginning, 0 when there is none: redis-server finds the keys of "1e3" or "1\0" like those of 1,
+// though the command will refuse it. False when it is negative, or beyond any request's size.
+bool ReadLeadingNumber(std::string_view text, int64_t* number) {
+  size_t at = 0;
+  while (at < text.size() && IsBlank(text[at])) at++;
+  bool negative = at < text.size() && text[at] == '-';
+  if (at < text.size() && (text[at] == '-' || text[at] == '+')) at++;
+  *number = 0;
+  for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; at++) {
+    *number = *number * 10 + (text[at] - '0');
+    if (*number > INT32_MAX) return false;
+  }
+  return !negative || *number == 0;
+}
+
 bool AddKeyNum(const KeySpec& spec, size_t begin, std::span<const std::string_view> argv,
                std::vector<KeyPosition>* keys) {
   size_t at = begin + static_cast<size_t>(spec.last);
   int64_t count;
-  // redis-server reads the number up to a zero byte.
-  if (at >= argv.size() || !ParseInt64(argv[at].substr(0, argv[at].find('\0')), &count) || count < 0) return false;
+  if (at >= argv.size() || !ReadLeadingNumber(argv[at], &count)) return false;
+  if (count == 0 && !keys->empty()) return false;  // a result of no sources
   size_t first = begin + static_cast<size_t>(spec.limit);
   if (static_cast<uint64_t>(count) > argv.size() || first + static_cast<size_t>(count * spec.step) > argv.size())
     return false;
@@ -43,6 +59,21 @@ bool FindKeyword(const KeySpec& spec, std::span<const std::string_view> argv, si
     }
   }
   return false;
+}
+
+// BITFIELD changes its key unless all operations are complete GETs.
+bool BitfieldReadsOnly(std::span<const std::string_view> argv) {
+  for (size_t i = 2; i < argv.size(); i++) {
+    size_t more = argv.size() - i - 1;
+    if (EqualsNoCase(argv[i], "GET") && more >= 2) {
+      i += 2;
+    } else if (EqualsNoCase(argv[i], "OVERFLOW") && more >= 1) {
+      i++;
+    } else {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -71,6 +102,19 @@ bool FindKeys(const Command& command, std::span<const std::string_view> argv, st
     }
   }
   return ok;
+}
+
+uint16_t KeyFlagsOf(const Command& command, std::span<const std::string_view> argv, const KeyPosition& key) {
+  if (!(key.flags & kKeyVariableFlags)) return key.flags;
+  if (command.spec->group == Group::kBitmap) {
+    return BitfieldReadsOnly(argv) ? kKeyRO | kKeyAccess : kKeyRW | kKeyAccess | kKeyUpdate;
+  }
+  constexpr std::string_view kReading[] = {"GET", "IFEQ", "IFNE", "IFDEQ", "IFDNE"};
+  bool reads = std::any_of(argv.begin() + 3, argv.end(), [&](std::string_view arg) {
+    return std::any_of(std::begin(kReading), std::end(kReading),
+                       [arg](std::string_view option) { return EqualsNoCase(arg, option); });
+  });
+  return reads ? kKeyRW | kKeyAccess | kKeyUpdate : kKeyOW | kKeyUpdate;
 }
 
 }  // namespace brim

@@ -31,7 +31,9 @@ void SetKeyRange(const CommandSpec& spec, Command* command) {
     command->last_key = second.last >= 0 ? second.index + second.last : second.last;
     command->simple_keys = true;
   }
-  command->one_key = command->simple_keys && command->first_key == command->last_key;
+  // A shard channel stands where a key would (its slot counts), but nothing is locked for it.
+  bool is_key = (first.flags & kKeyNotKey) == 0;
+  command->one_key = is_key && command->simple_keys && command->first_key == command->last_key;
 }
 
 }  // namespace
@@ -134,6 +136,33 @@ const Command* Registry::Resolve(std::span<const std::string_view> argv, const C
   if (argv.size() == 1) return command;  // fails on arity
   *container = command;
   return FindSub(*command, argv[1]);
+}
+
+std::span<const BitName> AclCategories() {
+  static constexpr BitName kNames[] = {
+      {kCatKeyspace, "keyspace"},
+      {kCatRead, "read"},
+      {kCatWrite, "write"},
+      {kCatSet, "set"},
+      {kCatSortedSet, "sortedset"},
+      {kCatList, "list"},
+      {kCatHash, "hash"},
+      {kCatString, "string"},
+      {kCatBitmap, "bitmap"},
+      {kCatHyperLogLog, "hyperloglog"},
+      {kCatGeo, "geo"},
+      {kCatStream, "stream"},
+      {kCatPubSub, "pubsub"},
+      {kCatAdmin, "admin"},
+      {kCatFast, "fast"},
+      {kCatSlow, "slow"},
+      {kCatBlocking, "blocking"},
+      {kCatDangerous, "dangerous"},
+      {kCatConnection, "connection"},
+      {kCatTransaction, "transaction"},
+      {kCatScripting, "scripting"},
+  };
+  return kNames;
 }
 
 uint32_t CategoriesOf(const CommandSpec& spec) {

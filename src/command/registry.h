@@ -89,4 +89,11 @@ inline Registry registry;
 // ACL categories of a row: those it names and those its flags and group imply.
 uint32_t CategoriesOf(const CommandSpec& spec);
 
+struct BitName {
+  uint32_t bit;
+  const char* name;
+};
+// All of them, in the order in which ACL CAT lists them.
+std::span<const BitName> AclCategories();
+
 }  // namespace brim

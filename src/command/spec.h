@@ -35,10 +35,14 @@ enum CommandFlag : uint32_t {
   kMovableKeys = 1u << 20,  // derived: keys that first/last/step cannot tell
   kProtected = 1u << 21,
   kTouchesArbitraryKeys = 1u << 22,
+  kNoMandatoryKeys = 1u << 23,
+  kSysCommand = 1u << 24,  // for servers among themselves or for developers: COMMAND DOCS says so
   // Ours, never printed:
-  kAllShards = 1u << 26,    // runs with every shard of the server locked (KEYS, FLUSHALL, SCAN's simple cousins)
-  kExclusive = 1u << 27,    // runs while every other thread is paused (CONFIG SET, CLIENT KILL, SWAPDB, DEBUG)
+  kAllShards = 1u << 26,        // runs with every shard of the server locked (KEYS, FLUSHALL, SCAN's simple cousins)
+  kExclusive = 1u << 27,        // runs while every other thread is paused (CONFIG SET, CLIENT KILL, SWAPDB, DEBUG)
+  kWhileSubscribed = 1u << 29,  // may be used by a RESP2 client that is subscribed to something
   kNoTouchKeys = 1u << 28,  // looking at keys neither refreshes their access nor counts hits (OBJECT, TTL, TYPE ...)
+  kRunsScript = 1u << 30,   // runs others as one: their shards are found out as it goes (server/script_run.cc)
 };
 
 // ACL categories that the flags do not imply (those are derived by CategoriesOf in acl-free code: read, write, fast,

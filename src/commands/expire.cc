@@ -85,7 +85,7 @@ void Expireat(Context& context) { ExpireKey(context, true, false); }
 void Pexpireat(Context& context) { ExpireKey(context, false, false); }
 
 void ReplyTime(Context& context, bool seconds, bool relative) {
-  KeyRef ref = context.Lookup(context.arg(1), LookupKind::kPeek);
+  KeyRef ref = context.Lookup(context.arg(1), LookupKind::kLook);
   if (!ref || ref.expiry_ms() == -1) {
     context.reply().Integer(ref ? -1 : -2);
     return;

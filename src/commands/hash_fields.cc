@@ -4,12 +4,14 @@
 #include <algorithm>
 
 #include "commands/arguments.h"
+#include "commands/live_fields.h"
 #include "commands/scan_options.h"
-#include "types/hash.h"
 
 namespace brim {
 
 namespace {
+
+constexpr size_t kHiddenAStep = 64;
 
 void ReplyRandomFields(Context& context, int64_t count, bool with_values) {
   bool wrong_type;
@@ -22,7 +24,9 @@ void ReplyRandomFields(Context& context, int64_t count, bool with_values) {
   }
   bool distinct = count > 0;
   auto picks = static_cast<size_t>(distinct ? count : -count);
-  if (distinct) picks = std::min(picks, HashLength(ref));
+  int64_t now_ms = LiveTime(context);
+  size_t length = HashLiveLength(ref, now_ms);
+  if (distinct || length == 0) picks = std::min(picks, length);
   bool nested = with_values && reply.version() >= 3;
   reply.ArrayHeader(with_values && !nested ? picks * 2 : picks);
   auto answer = [&](std::string_view field, std::string_view value) {
@@ -30,12 +34,10 @@ void ReplyRandomFields(Context& context, int64_t count, bool with_values) {
     reply.Bulk(field);
     if (with_values) reply.Bulk(value);
   };
-  if (!distinct) {
-    HashDraw(ref, picks, answer);
-  } else if (picks == HashLength(ref)) {
-    HashForEach(ref, answer);
+  if (distinct && picks == length) {
+    HashForEachLive(ref, now_ms, answer);
   } else {
-    HashSample(ref, picks, answer);
+    HashSampleLive(ref, now_ms, picks, distinct, answer);
   }
 }
 
@@ -58,11 +60,14 @@ void Hrandfield(Context& context) {
   bool wrong_type;
   KeyRef ref = context.LookupTyped(context.arg(1), Type::kHash, LookupKind::kRead, &wrong_type);
   if (wrong_type) return;
+  bool any = false;
   if (ref) {
-    HashRandom(ref, [&](std::string_view field, std::string_view) { context.reply().Bulk(field); });
-  } else {
-    context.reply().Null();
+    HashSampleLive(ref, LiveTime(context), 1, false, [&](std::string_view field, std::string_view) {
+      context.reply().Bulk(field);
+      any = true;
+    });
   }
+  if (!any) context.reply().Null();
 }
 
 void Hscan(Context& context) {
@@ -74,13 +79,15 @@ void Hscan(Context& context) {
   ScanReply found;
   uint64_t cursor = ref ? options.cursor : 0;
   for (size_t visited = 0; ref && visited < options.count;) {
-    cursor = HashScan(ref, cursor, [&](std::string_view field, std::string_view value) {
+    size_t before = visited;
+    cursor = HashScanLive(ref, cursor, LiveTime(context), [&](std::string_view field, std::string_view value) {
       visited++;
       if (!options.Wants(field)) return;
       found.Add(field);
       found.Add(value);
     });
     if (cursor == 0) break;
+    if (visited == before) visited += kHiddenAStep;  // nothing to show here: not for ever on
   }
   found.Send(context, cursor);
 }

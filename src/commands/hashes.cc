@@ -3,6 +3,7 @@
 
 #include "commands/arguments.h"
 #include "commands/hash_fields.h"
+#include "commands/live_fields.h"
 #include "commands/tables.h"
 #include "store/shard.h"
 #include "types/hash.h"
@@ -11,14 +12,12 @@ namespace brim {
 
 namespace {
 
-// The hash at the key, created when absent; empty with WRONGTYPE replied.
-KeyRef HashForWrite(Context& context, std::string_view key) {
+// The hash at the key, for a command about these fields; created when absent, empty with WRONGTYPE replied.
+KeyRef HashForWrite(Context& context, std::span<const std::string_view> fields) {
   bool wrong_type;
-  KeyRef ref = context.LookupTyped(key, Type::kHash, LookupKind::kWrite, &wrong_type);
+  KeyRef ref = LookupFields(context, LookupKind::kWrite, fields, 1, &wrong_type);
   if (wrong_type || ref) return wrong_type ? KeyRef() : ref;
-  ref = context.Create(key, Type::kHash, Encoding::kListpack, EmptyHashBytes());
-  InitHash(ref);
-  return ref;
+  return CreateHash(context, context.arg(1));
 }
 
 // Sets the pairs from arg(2) on. False with the error replied; *added counts the new fields.
@@ -28,7 +27,7 @@ bool SetPairs(Context& context, int64_t* added) {
     return false;
   }
   std::string_view key = context.arg(1);
-  KeyRef ref = HashForWrite(context, key);
+  KeyRef ref = HashForWrite(context, {});
   if (!ref) return false;
   HashMakeRoomFor(ref, context.argv().subspan(2));
   for (size_t i = 2; i < context.argc(); i += 2) *added += HashSet(ref, context.arg(i), context.arg(i + 1)) ? 1 : 0;
@@ -49,7 +48,7 @@ void Hmset(Context& context) {
 
 void Hsetnx(Context& context) {
   std::string_view key = context.arg(1);
-  KeyRef ref = HashForWrite(context, key);
+  KeyRef ref = HashForWrite(context, context.argv().subspan(2, 1));
   if (!ref) return;
   if (HashContains(ref, context.arg(2))) {
     context.reply().Integer(0);
@@ -64,22 +63,26 @@ void Hsetnx(Context& context) {
 void ReplyField(Context& context, const KeyRef& ref, std::string_view field) {
   char buffer[24];
   std::string_view text;
-  if (ref && HashGet(ref, field, buffer, &text)) {
+  if (LiveGet(context, ref, field, buffer, &text)) {
     context.reply().Bulk(text);
   } else {
     context.reply().Null();
   }
 }
 
+KeyRef LookupToRead(Context& context, bool* wrong_type) {
+  return LookupFields(context, LookupKind::kRead, context.argv().subspan(2), 1, wrong_type);
+}
+
 void Hget(Context& context) {
   bool wrong_type;
-  KeyRef ref = context.LookupTyped(context.arg(1), Type::kHash, LookupKind::kRead, &wrong_type);
+  KeyRef ref = LookupToRead(context, &wrong_type);
   if (!wrong_type) ReplyField(context, ref, context.arg(2));
 }
 
 void Hmget(Context& context) {
   bool wrong_type;
-  KeyRef ref = context.LookupTyped(context.arg(1), Type::kHash, LookupKind::kRead, &wrong_type);
+  KeyRef ref = LookupToRead(context, &wrong_type);
   if (wrong_type) return;
   context.reply().ArrayHeader(context.argc() - 2);
   for (size_t i = 2; i < context.argc(); i++) ReplyField(context, ref, context.arg(i));
@@ -90,9 +93,10 @@ void Hgetall(Context& context) {
   KeyRef ref = context.LookupTyped(context.arg(1), Type::kHash, LookupKind::kRead, &wrong_type);
   if (wrong_type) return;
   Reply& reply = context.reply();
-  reply.MapHeader(ref ? HashLength(ref) : 0);
+  int64_t now_ms = LiveTime(context);
+  reply.MapHeader(ref ? HashLiveLength(ref, now_ms) : 0);
   if (!ref) return;
-  HashForEach(ref, [&](std::string_view field, std::string_view value) {
+  HashForEachLive(ref, now_ms, [&](std::string_view field, std::string_view value) {
     reply.Bulk(field);
     reply.Bulk(value);
   });
@@ -103,9 +107,11 @@ void ReplyHalf(Context& context, bool fields) {
   KeyRef ref = context.LookupTyped(context.arg(1), Type::kHash, LookupKind::kRead, &wrong_type);
   if (wrong_type) return;
   Reply& reply = context.reply();
-  reply.ArrayHeader(ref ? HashLength(ref) : 0);
+  int64_t now_ms = LiveTime(context);
+  reply.ArrayHeader(ref ? HashLiveLength(ref, now_ms) : 0);
   if (!ref) return;
-  HashForEach(ref, [&](std::string_view field, std::string_view value) { reply.Bulk(fields ? field : value); });
+  HashForEachLive(ref, now_ms,
+                  [&](std::string_view field, std::string_view value) { reply.Bulk(fields ? field : value); });
 }
 
 void Hkeys(Context& context) { ReplyHalf(context, true); }
@@ -119,18 +125,18 @@ void Hlen(Context& context) {
 
 void Hstrlen(Context& context) {
   bool wrong_type;
-  KeyRef ref = context.LookupTyped(context.arg(1), Type::kHash, LookupKind::kRead, &wrong_type);
+  KeyRef ref = LookupToRead(context, &wrong_type);
   if (wrong_type) return;
   char buffer[24];
   std::string_view text;
-  if (ref) HashGet(ref, context.arg(2), buffer, &text);
-  context.reply().Integer(static_cast<int64_t>(text.size()));
+  bool there = LiveGet(context, ref, context.arg(2), buffer, &text);
+  context.reply().Integer(there ? static_cast<int64_t>(text.size()) : 0);
 }
 
 void Hexists(Context& context) {
   bool wrong_type;
-  KeyRef ref = context.LookupTyped(context.arg(1), Type::kHash, LookupKind::kRead, &wrong_type);
-  if (!wrong_type) context.reply().Integer(ref && HashContains(ref, context.arg(2)) ? 1 : 0);
+  KeyRef ref = LookupToRead(context, &wrong_type);
+  if (!wrong_type) context.reply().Integer(LiveContains(context, ref, context.arg(2)) ? 1 : 0);
 }
 
 void Hdel(Context& context) {
@@ -158,7 +164,7 @@ void Hincrby(Context& context) {
   int64_t delta;
   if (!ParseIntArg(context, 3, &delta)) return;
   std::string_view key = context.arg(1);
-  KeyRef ref = HashForWrite(context, key);
+  KeyRef ref = HashForWrite(context, context.argv().subspan(2, 1));
   if (!ref) return;
   int64_t value = 0;
   char buffer[24];
@@ -171,7 +177,7 @@ void Hincrby(Context& context) {
     context.reply().Error("ERR increment or decrement would overflow");
     return;
   }
-  HashSet(ref, context.arg(2), {buffer, static_cast<size_t>(FormatInt64(value, buffer))});
+  HashSetKeepingTime(ref, context.arg(2), {buffer, static_cast<size_t>(FormatInt64(value, buffer))});
   context.Changed(key, kNotifyHash, "hincrby");
   context.reply().Integer(value);
 }
@@ -187,7 +193,7 @@ void Hincrbyfloat(Context& context) {
     return;
   }
   std::string_view key = context.arg(1);
-  KeyRef ref = HashForWrite(context, key);
+  KeyRef ref = HashForWrite(context, context.argv().subspan(2, 1));
   if (!ref) return;
   long double value = 0;
   char buffer[24];
@@ -203,8 +209,12 @@ void Hincrbyfloat(Context& context) {
   }
   char text[5200];
   std::string_view result(text, static_cast<size_t>(FormatLongDoubleHuman(value, text)));
-  HashSet(ref, context.arg(2), result);
-  Tell(context, {"HSET", key, context.arg(2), result});
+  HashSetKeepingTime(ref, context.arg(2), result);
+  if (HashIsTimed(ref)) {
+    Tell(context, {"HSETEX", key, "KEEPTTL", "FIELDS", "1", context.arg(2), result});
+  } else {
+    Tell(context, {"HSET", key, context.arg(2), result});
+  }
   context.Changed(key, kNotifyHash, "hincrbyfloat");
   context.reply().Bulk(result);
 }

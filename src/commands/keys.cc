@@ -7,6 +7,7 @@
 #include "commands/arguments.h"
 #include "commands/tables.h"
 #include "store/shard.h"
+#include "types/hash_expiry.h"
 
 namespace brim {
 
@@ -34,11 +35,11 @@ void CountKeys(Context& context, LookupKind kind) {
   context.reply().Integer(found);
 }
 
-void Exists(Context& context) { CountKeys(context, LookupKind::kRead); }
+void Exists(Context& context) { CountKeys(context, LookupKind::kLook); }
 void Touch(Context& context) { CountKeys(context, LookupKind::kRead); }
 
 void TypeOf(Context& context) {
-  KeyRef ref = context.Lookup(context.arg(1), LookupKind::kPeek);
+  KeyRef ref = context.Lookup(context.arg(1), LookupKind::kLook);
   context.reply().Simple(TypeName(ref ? ref.type() : Type::kNone));
 }
 
@@ -58,14 +59,12 @@ void MoveValue(Context& context, KeyRef& source, int db, std::string_view name) 
     memcpy(target.data(), source.bytes(), bytes);
   } else if (type == Type::kString || shards.Of(HashBytes(name)).index() == shards.Of(HashBytes(from)).index()) {
     target = context.CreateIn(db, name, type, encoding, sizeof(void*), expiry_ms);
-    target.MakeExternal(encoding, source.pointer());
-    source.entry().SetExternal(false);  // the structure has a new owner; the 8 bytes left count as an integer
-    source.entry().SetType(type, Encoding::kInt);
-    source.entry().SetIntWidth(8);
+    target.MakeExternal(encoding, GiveStructure(source));
   } else {
     target = context.CreateIn(db, name, type, Encoding::kInt, sizeof(int64_t), expiry_ms);
     CopyValue(source, target);
   }
+  NoteFieldTimes(target);
   target.entry().SetAccess(access);
   context.Delete(source, true);
 }
@@ -172,6 +171,7 @@ void Copy(Context& context) {
     size_t bytes = source.encoding() == Encoding::kInt ? source.int_width() : source.size();
     target = context.CreateIn(target_db, to, source.type(), source.encoding(), bytes, source.expiry_ms());
     memcpy(target.data(), source.bytes(), bytes);
+    NoteFieldTimes(target);
   }
   context.ChangedIn(target_db, to, kNotifyGeneric, "copy_to");
   context.reply().Integer(1);

@@ -119,6 +119,7 @@ void Flush(Context& context, int first_db, int last_db) {
       shards[i].FlushDatabase(db, lazy);
     }
   }
+  if (flushed_hook != nullptr) flushed_hook();
   context.CountChanges(static_cast<int64_t>(removed));
   context.reply().Ok();
 }

@@ -11,7 +11,7 @@ namespace {
 
 // The key, or an empty handle with the null replied. Looking refreshes nothing.
 KeyRef LookAt(Context& context) {
-  KeyRef ref = context.Lookup(context.arg(2), LookupKind::kPeek);
+  KeyRef ref = context.Lookup(context.arg(2), LookupKind::kInspect);
   if (!ref) context.reply().Null();
   return ref;
 }

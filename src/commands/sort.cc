@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "commands/arguments.h"
+#include "commands/live_fields.h"
 #include "commands/tables.h"
 #include "store/shard.h"
-#include "types/hash.h"
 #include "types/list.h"
 #include "types/set.h"
 #include "types/string.h"
@@ -34,6 +34,13 @@ struct SortOptions {
   std::string_view target;
 };
 
+// The keys that a pattern reaches cannot be told before. False with the error replied.
+bool MayReach(Context& context, const char* option) {
+  if (may_read_every_key == nullptr || may_read_every_key(context)) return true;
+  context.reply().Error(std::string("ERR ") + option + " option of SORT denied due to insufficient ACL permissions.");
+  return false;
+}
+
 bool ParseSortOptions(Context& context, bool may_store, SortOptions* options) {
   size_t argc = context.argc();
   for (size_t i = 2; i < argc; i++) {
@@ -54,8 +61,10 @@ bool ParseSortOptions(Context& context, bool may_store, SortOptions* options) {
       options->by = context.arg(++i);
       options->has_by = true;
       options->sorts = options->by.find('*') != std::string_view::npos;
+      if (options->sorts && !MayReach(context, "BY")) return false;
     } else if (ArgIs(context, i, "GET") && left >= 1) {
       options->gets.push_back(context.arg(++i));
+      if (!MayReach(context, "GET")) return false;
     } else {
       context.reply().Error(errors::kSyntax);
       return false;
@@ -87,7 +96,11 @@ class PatternReader {
     key_.assign(pattern.substr(0, star)).append(element).append(rest);
     ref_ = context_.Lookup(key_, LookupKind::kRead);
     if (!ref_) return false;
-    if (!field.empty()) return ref_.type() == Type::kHash && HashGet(ref_, field, buffer_, value);
+    if (!field.empty()) {
+      if (ref_.type() != Type::kHash) return false;
+      if (HashIsTimed(ref_)) ExpireNamed(context_, &ref_, {&field, 1}, 1);
+      return LiveGet(context_, ref_, field, buffer_, value);
+    }
     if (ref_.type() != Type::kString) return false;
     *value = ReadString(ref_, buffer_);
     return true;
@@ -234,7 +247,8 @@ void StoreRows(Context& context, const SortOptions& options, std::span<const Sor
   if (results.empty()) {
     if (was) context.Changed(options.target, kNotifyGeneric, "del");
   } else {
-    KeyRef ref = context.Create(options.target, Type::kList, Encoding::kQuicklist, EmptyListBytes());
+    KeyRef ref =
+        context.CreateIn(context.db(), options.target, Type::kList, Encoding::kQuicklist, EmptyListBytes(), -1, was);
     InitList(ref);
     for (const std::string& text : results) ListPush(*ref.As<List>(), text, false);
     context.Changed(options.target, kNotifyList, "sortstore");

@@ -223,14 +223,16 @@ void ReplyMatches(Context& context, LcsTable& table, const LcsOptions& options) 
 
 void Lcs(Context& context) {
   std::string texts[2];
+  bool strings = true;
   for (size_t k = 0; k < 2; k++) {
     KeyRef ref = context.Lookup(context.arg(k + 1), LookupKind::kRead);
-    if (ref && ref.type() != Type::kString) {
-      context.reply().Error("ERR The specified keys must contain string values");
-      return;
-    }
+    strings = strings && (!ref || ref.type() == Type::kString);
     char buffer[24];
-    if (ref) texts[k] = ReadString(ref, buffer);
+    if (ref && strings) texts[k] = ReadString(ref, buffer);
+  }
+  if (!strings) {
+    context.reply().Error("ERR The specified keys must contain string values");
+    return;
   }
   LcsOptions options;
   if (!ParseLcsOptions(context, &options)) return;

@@ -66,6 +66,7 @@ struct SetOptions {
   bool nx = false;
   bool xx = false;
   bool get = false;
+  ValueCondition condition;
   ExpiryOption expiry;
 };
 
@@ -77,12 +78,29 @@ bool ParseSetOptions(Context& context, SetOptions* options) {
       options->xx = true;
     } else if (ArgIs(context, i, "GET")) {
       options->get = true;
-    } else if (!ParseExpiryOption(context, &i, kAllowKeepTtl, &options->expiry)) {
+    } else if (!ParseValueCondition(context, &i, &options->condition) &&
+               !ParseExpiryOption(context, &i, kAllowKeepTtl, &options->expiry)) {
       context.reply().Error(errors::kSyntax);
       return false;
     }
   }
+  if (options->condition.kind != ValueCondition::kNone && (options->nx || options->xx)) {
+    context.reply().Error(errors::kSyntax);
+    return false;
+  }
   return ResolveExpiry(context, &options->expiry);
+}
+
+// Whether SET may set, by NX, XX and the conditions on the value. False with the error replied when that cannot be
+// told.
+bool CheckSetConditions(Context& context, const SetOptions& options, const KeyRef& ref, bool* met) {
+  *met = !(options.nx && ref) && !(options.xx && !ref);
+  bool conditional = options.condition.kind != ValueCondition::kNone;
+  if (ref && ref.type() != Type::kString && (conditional || options.get)) {
+    context.reply().Error(errors::kWrongType);
+    return false;
+  }
+  return !conditional || CheckValueCondition(context, options.condition, ref, met);
 }
 
 void TellSet(Context& context, std::string_view key, std::string_view value, int64_t expiry_ms) {
@@ -96,18 +114,11 @@ void Set(Context& context) {
   if (context.argc() > 3 && !ParseSetOptions(context, &options)) return;
   std::string_view key = context.arg(1);
   KeyRef ref = context.Lookup(key, options.get ? LookupKind::kRead : LookupKind::kWrite);
-  if (options.get) {
-    if (ref && ref.type() != Type::kString) {
-      context.reply().Error(errors::kWrongType);
-      return;
-    }
-    if (ref) {
-      ReplyString(context, ref);
-    } else {
-      context.reply().Null();
-    }
-  }
-  if ((options.nx && ref) || (options.xx && !ref)) {
+  bool met;
+  if (!CheckSetConditions(context, options, ref, &met)) return;
+  if (options.get && ref) ReplyString(context, ref);
+  if (options.get && !ref) context.reply().Null();
+  if (!met) {
     if (!options.get) context.reply().Null();
     return;
   }
@@ -117,7 +128,7 @@ void Set(Context& context) {
   if (options.expiry.at_ms >= 0) {
     TellSet(context, key, context.arg(2), options.expiry.at_ms);
     context.Notify(kNotifyGeneric, "expire", key);
-  } else if (options.get || options.nx || options.xx) {
+  } else if (options.get || options.nx || options.xx || options.condition.kind != ValueCondition::kNone) {
     // The condition was met; it need not be again.
     if (options.expiry.kind == ExpiryOption::kKeep) {
       Tell(context, {"SET", key, context.arg(2), "KEEPTTL"});
@@ -293,7 +304,8 @@ constexpr CommandSpec kRows[] = {
      "1.0.0",
      "O(1)",
      "Sets the key to a string, whatever it held before.",
-     "key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",
+     "key value [NX|XX|IFEQ ifeq-value|IFNE ifne-value|IFDEQ ifdeq-digest|IFDNE ifdne-digest] [GET] [EX seconds|PX "
+     "milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL]",
      Set},
     {"setnx",
      3,
@@ -305,11 +317,7 @@ constexpr CommandSpec kRows[] = {
      "O(1)",
      "Sets the key to a string if it does not exist.",
      "key value",
-     Setnx,
-     nullptr,
-     "",
-     "`SET` with the `NX` argument",
-     "2.6.12"},
+     Setnx},
     {"setex",
      4,
      kWrite | kDenyOom,
@@ -320,11 +328,7 @@ constexpr CommandSpec kRows[] = {
      "O(1)",
      "Sets the key to a string with a time to live in seconds.",
      "key seconds value",
-     Setex,
-     nullptr,
-     "",
-     "`SET` with the `EX` argument",
-     "2.6.12"},
+     Setex},
     {"psetex",
      4,
      kWrite | kDenyOom,
@@ -335,11 +339,7 @@ constexpr CommandSpec kRows[] = {
      "O(1)",
      "Sets the key to a string with a time to live in milliseconds.",
      "key milliseconds value",
-     Psetex,
-     nullptr,
-     "",
-     "`SET` with the `PX` argument",
-     "2.6.12"},
+     Psetex},
     {"getset",
      3,
      kWrite | kDenyOom | kFast,

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <new>
 
+#include "base/thread_exit.h"
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define BRIM_PLAIN_MALLOC 1
 #elif defined(__has_feature)
@@ -38,18 +40,29 @@ namespace {
 // Counters are never freed: a thread's are given to the next new thread.
 std::atomic<ThreadCounters*> all{nullptr};
 std::mutex mutex;
-ThreadCounters* spare[256];
+constexpr int kSparesMost = 256;
+ThreadCounters* spare[kSparesMost];
 int spares = 0;
 
-struct ThreadEnd {
-  ~ThreadEnd() {
-    std::lock_guard guard(mutex);
-    if (mine != nullptr && spares < 256) spare[spares++] = mine;
-    // Later charges of this thread (destructors of other thread locals) register again.
-    mine = nullptr;
-  }
-};
-thread_local ThreadEnd thread_end;
+// Later charges of this thread (what others do at its end) register again.
+void GiveBack() {
+  std::lock_guard guard(mutex);
+  if (mine != nullptr && spares < kSparesMost) spare[spares++] = mine;
+  mine = nullptr;
+}
+
+// The first thread's counters are static: operator new comes here before anything is set up. Some more are, for threads
+// that begin when there is no memory.
+constexpr int kStatics = 8;
+alignas(64) char statics[kStatics][(sizeof(ThreadCounters) + 63) / 64 * 64];
+int statics_taken = 0;
+
+void* CountersMemory() {
+  void* memory = statics_taken == 0 ? nullptr : aligned_alloc(64, sizeof(statics[0]));
+  if (memory != nullptr) return memory;
+  if (statics_taken == kStatics) abort();
+  return statics[statics_taken++];
+}
 
 }  // namespace
 
@@ -58,17 +71,12 @@ ThreadCounters* RegisterThread() {
   if (spares > 0) {
     mine = spare[--spares];
   } else {
-    static char first[sizeof(ThreadCounters)] __attribute__((aligned(64)));
-    static bool first_taken = false;
-    // The first thread's counters are static: operator new comes here before anything is set up.
-    void* memory = first_taken ? aligned_alloc(64, (sizeof(ThreadCounters) + 63) / 64 * 64) : static_cast<void*>(first);
-    first_taken = true;
-    auto* counters = new (memory) ThreadCounters();
+    auto* counters = new (CountersMemory()) ThreadCounters();
     counters->next = all.load(std::memory_order_relaxed);
     all.store(counters, std::memory_order_release);
     mine = counters;
   }
-  static_cast<void>(&thread_end);
+  ThreadExit<GiveBack>::Arm();
   return mine;
 }
 
@@ -89,8 +97,8 @@ size_t GrantedBytes(void* memory) { return malloc_usable_size(memory); }
 
 const char* CategoryName(MemoryCategory category) {
   constexpr const char* kNames[] = {
-      "data", "tables",  "expiry_eviction", "clients_in", "clients_out", "transactions", "replication",
-      "aof",  "scripts", "pubsub",          "cluster",    "config",      "fixed"};
+      "data",    "tables", "expiry_eviction", "clients_in", "clients_out", "transactions", "replication", "aof",
+      "scripts", "pubsub", "tracking",        "cluster",    "config",      "tls",          "fixed"};
   return kNames[static_cast<size_t>(category)];
 }
 

@@ -22,9 +22,11 @@ enum class MemoryCategory : uint8_t {
   kReplication,
   kAof,
   kScripts,
-  kPubSub,
+  kPubSub,    // subscriptions, prefixes of client-side caching
+  kTracking,  // which client knows which key (client-side caching)
   kCluster,
   kConfig,
+  kTls,    // OpenSSL's, but for the record buffers in use, which are clients' input
   kFixed,  // everything else that the process allocates for itself
   kCount
 };
@@ -63,6 +65,25 @@ void* AllocateBytes(size_t bytes, MemoryCategory category);
 void* TryAllocateBytes(size_t bytes, MemoryCategory category);
 void FreeBytes(void* memory, MemoryCategory category);
 
+// For containers whose memory belongs to a category.
+template <class T, MemoryCategory kCategory>
+struct CountedAllocator {
+  using value_type = T;
+  template <class U>
+  struct rebind {
+    using other = CountedAllocator<U, kCategory>;
+  };
+  CountedAllocator() = default;
+  template <class U>
+  CountedAllocator(const CountedAllocator<U, kCategory>&) {}
+  T* allocate(size_t count) { return static_cast<T*>(AllocateBytes(count * sizeof(T), kCategory)); }
+  void deallocate(T* memory, size_t) { FreeBytes(memory, kCategory); }
+  template <class U>
+  bool operator==(const CountedAllocator<U, kCategory>&) const {
+    return true;
+  }
+};
+
 namespace account_detail {
 struct ThreadCounters {
   std::atomic<int64_t> by_category[kMemoryCategories];
@@ -89,6 +110,27 @@ inline void Charge(MemoryCategory category, int64_t bytes) {
     own.owed.store(owed, std::memory_order_relaxed);
   }
 }
+
+// Bytes that operator new has allocated count as that category's, not as kFixed, as long as this lives. One thread at a
+// time.
+template <MemoryCategory kCategory>
+class Recharge {
+ public:
+  Recharge() = default;
+  ~Recharge() { Set(0); }
+  Recharge(const Recharge&) = delete;
+  Recharge& operator=(const Recharge&) = delete;
+  void Set(size_t bytes) {
+    auto change = static_cast<int64_t>(bytes) - static_cast<int64_t>(bytes_);
+    if (change == 0) return;
+    Charge(kCategory, change);
+    Charge(MemoryCategory::kFixed, -change);
+    bytes_ = bytes;
+  }
+
+ private:
+  size_t bytes_ = 0;
+};
 
 // A reserve that small allocations are served from when the system refuses memory, so that a change that has begun can
 // be ended. KeepReserve fills it up if the system lets it; true when it is whole, false: memory is short. Any thread.

@@ -17,17 +17,20 @@ void CountRung(Rung rung, size_t bytes) {
 
 namespace {
 
+enum class Stepped : uint8_t { kGave, kWaits, kNothing };
+
 // One step of the lowest rung that gives something.
-bool StepUp(PressureSource& source, int64_t used_over, int64_t resident_over) {
+Stepped StepUp(PressureSource& source, int64_t used_over, int64_t resident_over) {
   int64_t wanted = std::max(used_over, resident_over);
   for (Rung rung : {Rung::kGiveBack, Rung::kCompact, Rung::kCutClients, Rung::kEvict}) {
     if (rung == Rung::kCompact && resident_over <= 0) continue;
+    if (rung == Rung::kEvict && used_over <= 0 && source.IsGivingBack()) return Stepped::kWaits;
     size_t freed = source.Step(rung, wanted);
     if (freed == 0) continue;
     CountRung(rung, freed);
-    return true;
+    return Stepped::kGave;
   }
-  return false;
+  return Stepped::kNothing;
 }
 
 }  // namespace
@@ -37,8 +40,9 @@ Relief ClimbLadder(PressureSource& source) {
     int64_t used_over = source.UsedOver();
     int64_t resident_over = source.ResidentOver();
     if (used_over <= 0 && resident_over <= 0) return Relief::kFits;
-    if (!StepUp(source, used_over, resident_over)) return Relief::kStuck;
-    if (source.TimeIsOver()) return Relief::kRunning;
+    Stepped stepped = StepUp(source, used_over, resident_over);
+    if (stepped == Stepped::kNothing) return Relief::kStuck;
+    if (stepped == Stepped::kWaits || source.TimeIsOver()) return Relief::kRunning;
   }
 }
 

@@ -37,13 +37,16 @@ class PressureSource {
   // One step of a rung that should free `wanted` bytes. Returns the bytes freed; 0: this rung has nothing to give.
   virtual size_t Step(Rung rung, int64_t wanted) = 0;
   virtual bool TimeIsOver() = 0;
+  // What was freed a moment ago is still resident, and on its way back to the system: no key has to go for it yet.
+  virtual bool IsGivingBack() { return false; }
 };
 
 enum class Relief : uint8_t { kFits, kRunning, kStuck };
 
 // Climbs from the lowest rung until memory fits (kFits) or the time is over (kRunning); a rung is stepped on only when
 // all below it have nothing to give. kStuck: none has; the caller refuses. Compaction is of no use to used memory and
-// is left out when only that is over.
+// is left out when only that is over; keys are, when only resident memory is over and it is being given back
+// (kRunning).
 Relief ClimbLadder(PressureSource& source);
 
 }  // namespace brim

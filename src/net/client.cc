@@ -13,6 +13,7 @@
 
 #include "base/monotonic.h"
 #include "base/numbers.h"
+#include "net/tls_session.h"
 
 namespace brim {
 
@@ -36,7 +37,12 @@ void AppendCount(std::string* out, char type, size_t n) {
 
 Client::Client(int64_t timeout_ms) : timeout_us_(std::clamp<int64_t>(timeout_ms, 1, kTimeoutMsMax) * 1000) {}
 
+Client::~Client() { Close(); }
+
 void Client::Close() {
+  if (tls_ != nullptr && fd_ >= 0) tls_->End(fd_);
+  tls_.reset();
+  tls_more_ = false;
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
 }
@@ -50,6 +56,10 @@ bool Client::Fail(Failure failure) {
 int64_t Client::DeadlineUs() const { return MonotonicUs() + timeout_us_; }
 
 bool Client::Wait(short events, int64_t deadline_us, short* ready) {
+  if ((events & POLLIN) && tls_more_) {
+    *ready = POLLIN;
+    return true;
+  }
   for (;;) {
     int64_t left_us = deadline_us - MonotonicUs();
     if (left_us <= 0) return Fail(Failure::kTimeout);
@@ -95,7 +105,41 @@ bool Client::Connect(const std::string& host, int port) {
   }
   freeaddrinfo(found);
   if (connected) failure_ = Failure::kNone;
-  return connected;
+  return connected && (tls_context_ == nullptr || ConnectTls(deadline_us));
+}
+
+bool Client::ConnectTls(int64_t deadline_us) {
+  if (tls_records_ == nullptr) tls_records_ = std::make_unique<TlsRecords>();
+  tls_ = std::make_unique<TlsSession>(tls_records_.get());
+  bool begun = tls_->Connect(*tls_context_);
+  for (;;) {
+    TlsSession::Step step = begun ? tls_->Handshake(fd_) : TlsSession::Step::kFailed;
+    if (step == TlsSession::Step::kFailed) {
+      tls_error_ = tls_->error();
+      return Fail(Failure::kTls);
+    }
+    if (step == TlsSession::Step::kDone) {
+      tls_more_ = true;
+      return true;
+    }
+    short ready;
+    if (!Wait(static_cast<short>(tls_->holds() ? POLLIN | POLLOUT : POLLIN), deadline_us, &ready)) return false;
+  }
+}
+
+ssize_t Client::SendSome(std::string_view bytes) {
+  if (tls_ == nullptr) return send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (!tls_->SendHeld(fd_)) {
+    if (tls_->holds()) errno = EAGAIN;
+    return -1;
+  }
+  iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  return tls_->Write(fd_, &piece, 1);
+}
+
+ssize_t Client::ReceiveSome(char* into, size_t room) {
+  if (tls_ == nullptr) return recv(fd_, into, room, 0);
+  return tls_->Read(fd_, into, room, &tls_more_);
 }
 
 bool Client::Receive() {
@@ -104,7 +148,7 @@ bool Client::Receive() {
     at_ = 0;
   }
   char bytes[kReceiveBytes];
-  ssize_t n = recv(fd_, bytes, sizeof bytes, 0);
+  ssize_t n = ReceiveSome(bytes, sizeof bytes);
   if (n > 0) {
     buffer_.append(bytes, static_cast<size_t>(n));
     return true;
@@ -119,8 +163,8 @@ bool Client::Send(std::string_view bytes) {
     std::string_view chunk = bytes.substr(0, kSendBytes);
     bytes.remove_prefix(chunk.size());
     int64_t deadline_us = DeadlineUs();
-    while (!chunk.empty()) {
-      ssize_t n = send(fd_, chunk.data(), chunk.size(), MSG_NOSIGNAL);
+    while (!chunk.empty() || (tls_ != nullptr && tls_->holds())) {
+      ssize_t n = SendSome(chunk);
       if (n >= 0) {
         chunk.remove_prefix(static_cast<size_t>(n));
         continue;

@@ -2,13 +2,20 @@
 // A connection to another server for what has to have its answer before it goes on (MIGRATE, replication's handshake):
 // the calling thread waits, each step at most the timeout. Replies of RESP2 without arrays. No locks: one thread at a
 // time.
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace brim {
+
+class TlsContext;
+class TlsRecords;
+class TlsSession;
 
 struct RemoteReply {
   enum Kind : uint8_t { kSimple, kError, kInteger, kBulk, kNull };
@@ -25,14 +32,19 @@ class Client {
     kRefused,      // nobody listens there
     kTimeout,
     kClosed,    // by the other side, or the network broke it
+    kTls,       // no secure connection was agreed on: tls_error()
     kProtocol,  // what came is no reply, or one that is not read here
   };
 
   // A timeout of at least 1 ms.
   explicit Client(int64_t timeout_ms);
-  ~Client() { Close(); }
+  ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
+
+  // Connect makes a TLS connection; the context has to live until then.
+  void UseTls(const TlsContext* context) { tls_context_ = context; }
+  const std::string& tls_error() const { return tls_error_; }
 
   // All that follow: false with failure() set, after which the connection is of no more use.
 
@@ -60,6 +72,10 @@ class Client {
  private:
   bool Fail(Failure failure);
   int64_t DeadlineUs() const;
+  bool ConnectTls(int64_t deadline_us);
+  // As send() and recv() do.
+  ssize_t SendSome(std::string_view bytes);
+  ssize_t ReceiveSome(char* into, size_t room);
   bool ConnectOne(const void* address, size_t size, int family, int64_t deadline_us);
   // Until one of the events holds; they go to *ready.
   bool Wait(short events, int64_t deadline_us, short* ready);
@@ -72,6 +88,11 @@ class Client {
   int64_t timeout_us_;
   std::string buffer_;
   size_t at_ = 0;  // in the buffer: what is before it has been read
+  const TlsContext* tls_context_ = nullptr;
+  std::unique_ptr<TlsRecords> tls_records_;
+  std::unique_ptr<TlsSession> tls_;  // null: a plain connection
+  bool tls_more_ = false;            // bytes may be waiting that poll does not know of
+  std::string tls_error_;
 };
 
 }  // namespace brim

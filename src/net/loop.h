@@ -39,12 +39,21 @@ class Loop {
   // A handler that goes away while others of the same wait are still to be called.
   void Forget(EventHandler* handler);
 
+  // Within a handler of RunOnce (or after it): runs the handlers of what RunOnce has not come to yet, which it then
+  // leaves out, and of what is ready now. Does not wait.
+  void RunWithin(const std::function<void()>& before);
+
   // Any thread: the function runs on the loop's thread soon. A wake-up costs a system call only if the loop sleeps.
   void Post(std::function<void()> work);
+  // As Post, for what may be run in the middle of other work too (RunArrivals): a connection comes in.
+  void PostArrival(std::function<void()> work);
+  void RunArrivals();
   // The loop's thread: runs what was posted. Returns how many.
   size_t RunMail();
 
  private:
+  void Handle(const epoll_event& event);
+  void Wake();
   static constexpr int kMaxEvents = 256;
   int epoll_fd_;
   int wake_fd_;
@@ -54,6 +63,7 @@ class Loop {
   std::mutex mutex_;
   std::vector<std::function<void()>> mail_;
   std::vector<std::function<void()>> running_mail_;
+  std::vector<std::function<void()>> arrivals_;
   std::atomic<bool> has_mail_{false};
   std::atomic<bool> sleeping_{false};
 };

@@ -1,6 +1,7 @@
 #include "persist/aof_manifest.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <iterator>
 #include <utility>
@@ -13,6 +14,7 @@ namespace brim {
 namespace {
 
 constexpr size_t kLineBytesMax = 1024;
+constexpr int64_t kSeqMax = INT64_MAX / 2;  // later ones have to have room above it
 constexpr char kBase = 'b';
 constexpr char kHistory = 'h';
 constexpr char kIncrement = 'i';
@@ -96,7 +98,7 @@ bool AofManifest::ReadLine(std::string_view line, const char** what) {
       type = value.c_str()[0];
     }
   }
-  if (!named || file.seq == 0 || type == 0) return false;
+  if (!named || file.seq == 0 || file.seq > kSeqMax || type == 0) return false;
   return Place(std::move(file), type, what);
 }
 

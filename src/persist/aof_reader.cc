@@ -38,10 +38,19 @@ AofRead AofReader::Short() const { return ferror(file_) ? AofRead::kBroken : Aof
 AofRead AofReader::Line(char mark, int64_t* number) {
   char line[kLongestLine];
   if (fgets(line, sizeof line, file_) == nullptr) return Short();
+  broken_at_ = at_;
   if (line[0] != mark) return AofRead::kBroken;
   size_t size = strlen(line);
   at_ += size;
-  if (size == 0 || line[size - 1] != '\n') return feof(file_) ? AofRead::kTruncated : AofRead::kBroken;
+  if (size == 0 || line[size - 1] != '\n') broken_at_ = at_;  // a zero, or the end
+  if (size == 0 || line[size - 1] != '\n') {
+    // The file ends here: cut off, if what there is can be the beginning of such a line.
+    std::string_view rest(line + 1, size - 1);
+    if (rest.size() > 1 && rest.ends_with('\r')) rest.remove_suffix(1);
+    bool digits = rest.find_first_not_of("0123456789") == std::string_view::npos && !rest.starts_with('0');
+    if (mark == '$' && rest == "0") digits = true;
+    return feof(file_) && digits ? AofRead::kTruncated : AofRead::kBroken;
+  }
   if (size < 4 || line[size - 2] != '\r') return AofRead::kBroken;
   return ParseInt64({line + 1, size - 3}, number) ? AofRead::kCommand : AofRead::kBroken;
 }
@@ -58,6 +67,7 @@ AofRead AofReader::Comment() {
 
 AofRead AofReader::Next(std::vector<std::string_view>* words) {
   int c;
+  at_ = offset_;
   for (;;) {
     c = fgetc(file_);
     if (c == EOF) return ferror(file_) ? AofRead::kBroken : AofRead::kEnd;
@@ -90,8 +100,9 @@ AofRead AofReader::Next(std::vector<std::string_view>* words) {
     ends.push_back(bytes_.size());
     char end[2];
     if (fread(end, 1, 2, file_) != 2) return Short();
-    if (end[0] != '\r' || end[1] != '\n') return AofRead::kBroken;
     at_ += static_cast<uint64_t>(length) + 2;
+    broken_at_ = at_ - (end[0] != '\r' ? 2 : 1);
+    if (end[0] != '\r' || end[1] != '\n') return AofRead::kBroken;
   }
   words->clear();
   size_t begin = 0;
@@ -101,6 +112,14 @@ AofRead AofReader::Next(std::vector<std::string_view>* words) {
   }
   offset_ = at_;
   return AofRead::kCommand;
+}
+
+bool AofReader::OnlyZerosFrom(uint64_t offset) {
+  if (fseeko(file_, static_cast<off_t>(offset), SEEK_SET) != 0) return false;
+  int c = fgetc(file_);
+  bool any = c == 0;
+  while (c == 0) c = fgetc(file_);
+  return any && c == EOF && !ferror(file_);
 }
 
 }  // namespace brim

@@ -29,6 +29,11 @@ class AofReader {
   AofRead Next(std::vector<std::string_view>* words);
   // Where the next command begins: everything before it is whole.
   uint64_t offset() const { return offset_; }
+  // After kBroken: the first byte that cannot be part of a command.
+  uint64_t broken_at() const { return broken_at_; }
+  // Whether the file holds zeros, and nothing else, from there on, which is what some file systems leave of a write
+  // that a power failure has cut off. The reader is of no use afterwards.
+  bool OnlyZerosFrom(uint64_t offset);
 
  private:
   AofRead Line(char mark, int64_t* number);
@@ -38,6 +43,7 @@ class AofReader {
   FILE* file_ = nullptr;
   uint64_t offset_ = 0;
   uint64_t at_ = 0;
+  uint64_t broken_at_ = 0;
   std::string bytes_;
 };
 

@@ -55,6 +55,12 @@ bool AppendFile::Sync(std::string* error) {
   return false;
 }
 
+bool AppendFile::Truncate(uint64_t size) {
+  if (ftruncate(fd_, static_cast<off_t>(size)) != 0) return false;
+  size_ = size;
+  return true;
+}
+
 int AppendFile::Release() {
   size_ = 0;
   return std::exchange(fd_, -1);
@@ -64,6 +70,24 @@ void AppendFile::Close() {
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
   size_ = 0;
+}
+
+bool SyncFolder(const std::string& folder, std::string* error) {
+  int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool good = fd >= 0 && fsync(fd) == 0;
+  // A file system that cannot sync folders has nothing to say about it.
+  if (!good && fd >= 0 && (errno == EINVAL || errno == EROFS)) good = true;
+  if (!good) *error = "syncing the folder " + folder + ": " + strerror(errno);
+  if (fd >= 0) close(fd);
+  return good;
+}
+
+bool MakeDurableFolder(const std::string& parent, const std::string& folder, std::string* error) {
+  if (mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) {
+    *error = "making the folder " + folder + ": " + strerror(errno);
+    return false;
+  }
+  return SyncFolder(parent, error);
 }
 
 bool ReplaceFile(const std::string& folder, const std::string& name, std::string_view text, std::string* error) {
@@ -80,12 +104,7 @@ bool ReplaceFile(const std::string& folder, const std::string& name, std::string
   if (fsync(file.fd()) != 0) return fail("syncing");
   file.Close();
   if (rename(temporary.c_str(), path.c_str()) != 0) return fail("renaming");
-  int directory = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory >= 0) {
-    fsync(directory);
-    close(directory);
-  }
-  return true;
+  return SyncFolder(folder, error);
 }
 
 }  // namespace brim

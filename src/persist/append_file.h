@@ -25,6 +25,8 @@ class AppendFile {
   size_t Write(std::string_view bytes, std::string* error);
   // Until what was written is on the disk. False with errno's text in *error.
   bool Sync(std::string* error);
+  // Drops what is behind that many bytes. False when that failed.
+  bool Truncate(uint64_t size);
   // Gives the descriptor away.
   int Release();
   void Close();
@@ -34,8 +36,15 @@ class AppendFile {
   uint64_t size_ = 0;
 };
 
+// Until the names in the folder are on the disk. False with what failed in *error.
+bool SyncFolder(const std::string& folder, std::string* error);
+
+// Makes that folder, in `parent`, if it is not there, and its name durable. False with what failed in *error.
+bool MakeDurableFolder(const std::string& parent, const std::string& folder, std::string* error);
+
 // Writes a small file that is either the old one or the new one whatever happens meanwhile: under a temporary name,
-// synced, renamed, the folder synced. False with what failed in *error.
+// synced, renamed, the folder synced. False with what failed in *error; when it was the folder's sync the new file is
+// there, and only a crash tells which of the two it will have been.
 bool ReplaceFile(const std::string& folder, const std::string& name, std::string_view text, std::string* error);
 
 }  // namespace brim

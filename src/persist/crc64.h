@@ -5,7 +5,7 @@
 
 namespace brim {
 
-// Carries a checksum on over more bytes. O(size), eight bytes a step.
+// Carries a checksum on over more bytes. O(size).
 uint64_t Crc64(uint64_t crc, const void* bytes, size_t size);
 
 }  // namespace brim

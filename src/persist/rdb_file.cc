@@ -1,14 +1,18 @@
 #include "persist/rdb_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <utility>
 
 #include "base/numbers.h"
+#include "persist/append_file.h"
 #include "persist/crc64.h"
 #include "persist/rdb_format.h"
 #include "persist/rdb_reader.h"
@@ -35,7 +39,9 @@ class FileReader {
 
  private:
   bool Key(uint8_t type);
+  bool Function();
   bool Opcode(uint8_t opcode, bool* end);
+  void MakeRoom(uint64_t keys);
 
   RdbInput& input_;
   RdbReader reader_;
@@ -51,22 +57,14 @@ class FileReader {
 };
 
 bool FileReader::Header() {
-  char magic[9];
+  char magic[rdb::kMagicBytes];
   if (!input_.Read(magic, sizeof magic)) return reader_.Fail("the file's first bytes");
-  int64_t version;
-  if (memcmp(magic, "REDIS", 5) != 0 || !ParseInt64({magic + 5, 4}, &version)) {
-    // Leading zeros are no canonical number.
-    version = 0;
-    for (int i = 5; i < 9; i++) {
-      if (memcmp(magic, "REDIS", 5) != 0 || magic[i] < '0' || magic[i] > '9')
-        return reader_.Fail("the signature of an RDB file");
-      version = version * 10 + magic[i] - '0';
-    }
+  if (!rdb::ReadMagic({magic, sizeof magic}, &version_)) return reader_.Fail("the signature of an RDB file");
+  if (!rdb::IsKnownVersion(version_)) {
+    return reader_.Fail("RDB version " + std::to_string(version_) + ", which is not known");
   }
-  version_ = static_cast<int>(version);
-  if (version < 1 || version > rdb::kMaxVersion) {
-    return reader_.Fail("RDB version " + std::to_string(version) + ", which is not known");
-  }
+  reader_.SetVersion(version_);
+  reader_.DropFieldsBefore(now_ms_);
   return true;
 }
 
@@ -76,8 +74,9 @@ bool FileReader::Key(uint8_t type) {
   Shard& shard = shards.Of(hash);
   LoadedValue loaded;
   if (!reader_.Object(type, &shard.heap(), &loaded)) return false;
+  figures_->expired_fields += loaded.dropped;
   if (loaded.empty) {
-    figures_->empty++;
+    (loaded.dropped > 0 ? figures_->expired : figures_->empty)++;
   } else if (expiry_ms_ >= 0 && expiry_ms_ < now_ms_) {
     figures_->expired++;
   } else {
@@ -89,6 +88,21 @@ bool FileReader::Key(uint8_t type) {
   }
   expiry_ms_ = idle_s_ = frequency_ = -1;
   return true;
+}
+
+bool FileReader::Function() {
+  std::string error;
+  if (!reader_.String(&text_)) return false;
+  figures_->functions++;
+  if (load_function == nullptr || load_function(text_, &error)) return true;
+  return reader_.Fail("a library of functions: " + error);
+}
+
+// The database's tables for that many keys, or for as many as the file can hold.
+void FileReader::MakeRoom(uint64_t keys) {
+  constexpr uint64_t kKeyBytes = 3;  // of a key at least: type, key's length, value's length
+  uint64_t each = std::min(keys, input_.left() / kKeyBytes) / static_cast<uint64_t>(shards.count());
+  for (int i = 0; i < shards.count(); i++) Reserve(shards[i].db(db_).table(), each);
 }
 
 bool FileReader::Opcode(uint8_t opcode, bool* end) {
@@ -123,14 +137,15 @@ bool FileReader::Opcode(uint8_t opcode, bool* end) {
       idle_s_ = static_cast<int64_t>(n);
       return true;
     case rdb::kResizeDb:
-      return reader_.Length(&n) && reader_.Length(&n);
+      if (!reader_.Length(&n)) return false;
+      MakeRoom(n);
+      return reader_.Length(&n);
     case rdb::kSlotInfo:
       return reader_.Length(&n) && reader_.Length(&n) && reader_.Length(&n);
     case rdb::kAux:
       return reader_.String(&text_) && reader_.String(&text_);
     case rdb::kFunction2:
-      figures_->functions++;
-      return reader_.String(&text_);
+      return Function();
     case rdb::kModuleAux:
       return reader_.SkipModuleAux();
     case rdb::kFunctionPreGa:
@@ -196,7 +211,9 @@ bool SafeFile::Open(const std::string& folder, const std::string& name, std::str
   path_ = folder + "/" + name;
   temporary_ = folder + "/temp-" + std::to_string(getpid()) + ".rdb";
   fd_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  return fd_ >= 0 || Say("opening", error);
+  if (fd_ < 0) return Say("opening", error);
+  flock(fd_, LOCK_EX | LOCK_NB);  // somebody writes it: see RemoveStaleTemporaries
+  return true;
 }
 
 bool SafeFile::Write(std::string_view bytes, std::string* error) {
@@ -222,22 +239,13 @@ bool SafeFile::FinishRdb(bool check_sum, std::string* error) {
 
 bool SafeFile::Finish(std::string* error) {
   if (fsync(fd_) != 0) return Say("syncing", error);
-  if (close(fd_) != 0) {
-    fd_ = -1;
-    return Say("closing", error);
-  }
-  fd_ = -1;
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
-    Say("renaming", error);
+  bool closed = close(std::exchange(fd_, -1)) == 0;
+  if (!closed || rename(temporary_.c_str(), path_.c_str()) != 0) {
+    Say(closed ? "renaming" : "closing", error);
     unlink(temporary_.c_str());
     return false;
   }
-  int folder = open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder >= 0) {
-    fsync(folder);
-    close(folder);
-  }
-  return true;
+  return SyncFolder(folder_, error);
 }
 
 }  // namespace brim

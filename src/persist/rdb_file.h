@@ -11,12 +11,17 @@ struct LoadFigures {
   uint64_t keys = 0;
   uint64_t expired = 0;
   uint64_t empty = 0;
-  uint64_t functions = 0;  // libraries left out
+  uint64_t expired_fields = 0;
+  uint64_t functions = 0;  // libraries
   uint64_t bytes = 0;
 };
 
 // Called some times a second while a file is loaded, with the bytes read so far; null: nobody asks.
 inline void (*load_pulse)(uint64_t bytes) = nullptr;
+
+// Takes the text of a library of functions that a file holds; false, with the reason, when it cannot. Null: libraries
+// are left out.
+inline bool (*load_function)(const std::string& text, std::string* error) = nullptr;
 
 enum class LoadResult : uint8_t { kLoaded, kNoFile, kBroken };
 

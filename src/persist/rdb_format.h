@@ -1,12 +1,35 @@
 #pragma once
-// The RDB format: numbers that stand for types, opcodes and lengths. Source: the files that redis-server 1.2 to 7.4
+// The RDB format: numbers that stand for types, opcodes and lengths. Source: the files that redis-server 1.2 to 8.6
 // writes, and "Redis RDB Dump File Format", https://github.com/sripathikrishnan/redis-rdb-tools/wiki.
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace brim::rdb {
 
-inline constexpr int kVersion = 10;     // that is written: what redis-server 7.0 loads
-inline constexpr int kMaxVersion = 12;  // that is read
+// Written is what redis-server 7.0 loads; what Redis 7.4 has only where a hash with field expiry needs it, and what
+// Redis 8.6 has where a stream remembers idempotent ids.
+inline constexpr int kVersion = 10;
+inline constexpr int kTimedVersion = 12;
+inline constexpr int kIdempotentVersion = 13;
+// Read: all up to here, and Valkey 9's, whose files begin with VALKEY instead of REDIS.
+inline constexpr int kMaxVersion = 13;
+inline constexpr int kValkeyVersion = 80;
+constexpr bool IsKnownVersion(int64_t version) {
+  return (version >= 1 && version <= kMaxVersion) || version == kValkeyVersion;
+}
+
+// A file's first bytes: REDIS and four digits, or VALKEY and three. False when they are something else.
+inline constexpr size_t kMagicBytes = 9;
+inline bool ReadMagic(std::string_view magic, int* version) {
+  size_t digits = magic.starts_with("REDIS") ? 5 : magic.starts_with("VALKEY") ? 6 : kMagicBytes;
+  *version = 0;
+  for (char c : magic.substr(digits)) {
+    if (c < '0' || c > '9') return false;
+    *version = *version * 10 + (c - '0');
+  }
+  return digits < kMagicBytes;
+}
 
 enum ObjectType : uint8_t {
   kString = 0,
@@ -30,10 +53,13 @@ enum ObjectType : uint8_t {
   kStreamListpacks2 = 19,
   kSetListpack = 20,
   kStreamListpacks3 = 21,
-  kHashMetadataPreGa = 22,
-  kHashListpackExPreGa = 23,
-  kHashMetadata = 24,    // with expiry times of fields
-  kHashListpackEx = 25,  // the same in a listpack
+  // With times of fields. In Valkey 9 (kValkeyVersion) 22 is another form, kHashTriples.
+  kHashMetadataPreGa = 22,    // of Redis 7.4's release candidates: absolute times
+  kHashListpackExPreGa = 23,  // the same in a listpack
+  kHashMetadata = 24,         // the earliest time, the others relative to it
+  kHashListpackEx = 25,       // the earliest time, a listpack with absolute ones
+  kStreamListpacks4 = 26,     // with what is remembered of idempotent adding
+  kHashTriples = 200,         // never in a file: what RdbReader calls Valkey's 22
 };
 
 enum Opcode : uint8_t {

@@ -1,5 +1,6 @@
 #include "persist/rdb_input.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,11 +18,26 @@ constexpr size_t kTextStep = 1 << 20;
 
 }  // namespace
 
+uint64_t RdbInput::checksum() {
+  if (unsummed_ != ready_.data()) {
+    checksum_ = Crc64(checksum_, unsummed_, static_cast<size_t>(ready_.data() - unsummed_));
+    unsummed_ = ready_.data();
+  }
+  return checksum_;
+}
+
+bool RdbInput::Refill() {
+  checksum();
+  ready_ = Fill();
+  unsummed_ = ready_.data();
+  return !ready_.empty();
+}
+
 bool RdbInput::Read(void* to, size_t size) {
   auto* at = static_cast<uint8_t*>(to);
   size_t left = size;
   while (left > 0) {
-    if (ready_.empty() && (ready_ = Fill()).empty()) return false;
+    if (ready_.empty() && !Refill()) return false;
     size_t take = std::min(left, ready_.size());
     memcpy(at, ready_.data(), take);
     ready_ = ready_.subspan(take);
@@ -29,7 +45,6 @@ bool RdbInput::Read(void* to, size_t size) {
     left -= take;
   }
   offset_ += size;
-  checksum_ = Crc64(checksum_, to, size);
   return true;
 }
 
@@ -51,7 +66,10 @@ std::span<const uint8_t> MemoryInput::Fill() {
   return all;
 }
 
-FileInput::FileInput(int fd) : fd_(fd), buffer_(kFileBytes) {}
+FileInput::FileInput(int fd) : fd_(fd), buffer_(kFileBytes) {
+  struct stat status;
+  if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) size_ = static_cast<uint64_t>(status.st_size);
+}
 
 std::span<const uint8_t> FileInput::Fill() {
   ssize_t got;

@@ -2,6 +2,7 @@
 
 #include <liblzf/lzf.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -9,6 +10,7 @@
 #include "persist/legacy_encodings.h"
 #include "persist/rdb_format.h"
 #include "types/hash.h"
+#include "types/hash_expiry.h"
 #include "types/intset.h"
 #include "types/limits.h"
 #include "types/list.h"
@@ -49,9 +51,17 @@ Type TypeOf(uint8_t type) {
     case rdb::kHashZipmap:
     case rdb::kHashZiplist:
     case rdb::kHashListpack:
+    case rdb::kHashMetadataPreGa:
+    case rdb::kHashListpackExPreGa:
     case rdb::kHashMetadata:
     case rdb::kHashListpackEx:
+    case rdb::kHashTriples:
       return Type::kHash;
+    case rdb::kStreamListpacks:
+    case rdb::kStreamListpacks2:
+    case rdb::kStreamListpacks3:
+    case rdb::kStreamListpacks4:
+      return Type::kStream;
     default:
       return Type::kNone;
   }
@@ -71,6 +81,10 @@ std::unique_ptr<LoadedCollection> NewValue(Heap* heap, Type type) {
     case Type::kZset:
       value = std::make_unique<LoadedCollection>(heap, type, Encoding::kListpack, EmptyZsetBytes());
       InitZset(*value);
+      break;
+    case Type::kStream:
+      value = std::make_unique<LoadedCollection>(heap, type, Encoding::kStream, EmptyStreamBytes());
+      InitStream(*value);
       break;
     default:
       value = std::make_unique<LoadedCollection>(heap, Type::kHash, Encoding::kListpack, EmptyHashBytes());
@@ -207,9 +221,13 @@ bool RdbReader::List(uint8_t type, Value& value) {
 
 // ---- sets, sorted sets, hashes, element by element
 
+// How many of a collection's elements to make room for: no more than its bytes can be.
+size_t RdbReader::Expected(uint64_t count) const { return std::min(count, input_.left()); }
+
 bool RdbReader::Set(Value& value) {
   uint64_t count;
   if (!Length(&count)) return false;
+  SetExpect(value, Expected(count));
   for (uint64_t i = 0; i < count; i++) {
     if (!String(&text_)) return false;
     if (!SetAdd(value, text_)) return Fail("a set that names a member twice");
@@ -232,7 +250,7 @@ bool RdbReader::Zset(uint8_t type, Value& value) {
   uint64_t count;
   if (!Length(&count)) return false;
   // A tree first, whatever its size: the sign of a zero would be lost in a listpack.
-  ZsetConvertToTree(value);
+  ZsetExpect(value, Expected(count));
   for (uint64_t i = 0; i < count; i++) {
     double score;
     if (!String(&text_)) return false;
@@ -247,16 +265,59 @@ bool RdbReader::Zset(uint8_t type, Value& value) {
   return true;
 }
 
-bool RdbReader::Hash(uint8_t type, Value& value) {
+bool RdbReader::Hash(Value& value) {
   uint64_t count;
-  uint64_t ignored;
-  if (type == rdb::kHashMetadata && !Raw(&ignored, sizeof ignored)) return false;
   if (!Length(&count)) return false;
+  HashExpect(value, Expected(count));
   for (uint64_t i = 0; i < count; i++) {
-    // A field's own expiry: there is none here yet, the field stays for as long as its key.
-    if (type == rdb::kHashMetadata && !Length(&ignored)) return false;
     if (!String(&text_) || !String(&other_)) return false;
     if (!HashSet(value, text_, other_)) return Fail("a hash that names a field twice");
+  }
+  return true;
+}
+
+// Adds a field that is not there, unless its time is past.
+bool RdbReader::AddTimed(Value& value, std::string_view field, std::string_view text, int64_t at_ms) {
+  if (FieldIsDue(at_ms, drop_before_ms_)) {
+    dropped_++;
+    return true;
+  }
+  if (!HashSet(value, field, text)) return Fail("a hash that names a field twice");
+  if (at_ms != kNoTime) HashSetFieldTime(value, field, at_ms);
+  return true;
+}
+
+// The time that stands before (in Valkey's form: behind) a field.
+bool RdbReader::FieldTime(uint8_t type, int64_t earliest, int64_t* at_ms) {
+  uint64_t n;
+  if (type == rdb::kHashTriples) {
+    if (!Raw(at_ms, sizeof *at_ms)) return false;
+  } else {
+    if (!Length(&n)) return false;
+    if (n > static_cast<uint64_t>(kFieldTimeMax)) return Fail("a field's time");
+    *at_ms = n == 0                       ? kNoTime
+             : type == rdb::kHashMetadata ? static_cast<int64_t>(n) - 1 + earliest
+                                          : static_cast<int64_t>(n);
+  }
+  return *at_ms == kNoTime || (*at_ms > 0 && *at_ms <= kFieldTimeMax) || Fail("a field's time");
+}
+
+bool RdbReader::TimedHash(uint8_t type, Value& value) {
+  uint64_t count;
+  int64_t earliest = 0;
+  int64_t at_ms;
+  if (type == rdb::kHashMetadata) {
+    if (!Raw(&earliest, sizeof earliest)) return false;
+    // Without times the earliest is a mark above all times.
+    if (earliest < 0 || earliest > kFieldTimeMax + 1) return Fail("a hash's earliest time");
+  }
+  if (!Length(&count)) return false;
+  HashExpect(value, Expected(count));
+  for (uint64_t i = 0; i < count; i++) {
+    if (type != rdb::kHashTriples && !FieldTime(type, earliest, &at_ms)) return false;
+    if (!String(&text_) || !String(&other_)) return false;
+    if (type == rdb::kHashTriples && !FieldTime(type, earliest, &at_ms)) return false;
+    if (!AddTimed(value, text_, other_, at_ms)) return false;
   }
   return true;
 }
@@ -271,14 +332,34 @@ bool RdbReader::AddPair(Value& value, std::string_view first, std::string_view s
   return ZsetAdd(value, first, score, ZsetAddRules(), &kept) == ZsetAddResult::kAdded;
 }
 
-// Ziplists and listpacks of pairs (fields that expire: of triples).
+// Listpacks of field, value, time; 0 for none.
+bool RdbReader::Triples(uint8_t type, Value& value) {
+  int64_t earliest;
+  if (type == rdb::kHashListpackEx && !Raw(&earliest, sizeof earliest)) return false;
+  if (!String(&text_)) return false;
+  std::string words[2];
+  size_t at = 0;
+  auto add = [&](std::string_view text) {
+    if (at < 2) {
+      words[at++] = text;
+      return true;
+    }
+    at = 0;
+    int64_t at_ms;
+    if (!ParseInt64(text, &at_ms) || at_ms < 0 || at_ms > kFieldTimeMax) return false;
+    return AddTimed(value, words[0], words[1], at_ms == 0 ? kNoTime : at_ms);
+  };
+  WalkResult result = WalkListpack(BytesOf(text_), add);
+  return (result == WalkResult::kDone && at == 0) || Fail("fields with times in one piece");
+}
+
+// Ziplists and listpacks of pairs.
 bool RdbReader::Pairs(uint8_t type, Value& value) {
-  size_t width = type == rdb::kHashListpackEx ? 3 : 2;
   size_t at = 0;
   auto add = [&](std::string_view text) {
     if (at == 0) other_ = text;
     bool good = at != 1 || AddPair(value, other_, text);
-    at = (at + 1) % width;
+    at = 1 - at;
     return good;
   };
   bool ziplist = type == rdb::kHashZiplist || type == rdb::kZsetZiplist;
@@ -287,8 +368,6 @@ bool RdbReader::Pairs(uint8_t type, Value& value) {
 }
 
 bool RdbReader::Packed(uint8_t type, Value& value) {
-  uint64_t ignored;
-  if (type == rdb::kHashListpackEx && !Raw(&ignored, sizeof ignored)) return false;
   if (!String(&text_)) return false;
   WalkResult result;
   switch (type) {
@@ -312,16 +391,17 @@ bool RdbReader::Packed(uint8_t type, Value& value) {
 }
 
 bool RdbReader::Object(uint8_t type, Heap* heap, LoadedValue* loaded) {
+  if (type == rdb::kHashTriples) return Fail("a value of unknown type");
+  if (valkey_ && type == rdb::kHashMetadataPreGa) type = rdb::kHashTriples;
   loaded->type = TypeOf(type);
   loaded->value.reset();
   loaded->empty = false;
+  dropped_ = 0;
   if (loaded->type == Type::kString) return String(&loaded->text);
   if (loaded->type == Type::kNone) {
     bool module = type == rdb::kModulePreGa || type == rdb::kModule2;
-    bool stream = type == rdb::kStreamListpacks || type == rdb::kStreamListpacks2 || type == rdb::kStreamListpacks3;
-    return Fail(module   ? "a value of a module: modules are not supported"
-                : stream ? "a stream: not supported by this version"
-                         : "a value of unknown type " + std::to_string(type));
+    return Fail(module ? "a value of a module: modules are not supported"
+                       : "a value of unknown type " + std::to_string(type));
   }
   loaded->value = NewValue(heap, loaded->type);
   bool good;
@@ -340,8 +420,22 @@ bool RdbReader::Object(uint8_t type, Heap* heap, LoadedValue* loaded) {
       good = Zset(type, *loaded->value);
       break;
     case rdb::kHash:
+      good = Hash(*loaded->value);
+      break;
+    case rdb::kHashMetadataPreGa:
     case rdb::kHashMetadata:
-      good = Hash(type, *loaded->value);
+    case rdb::kHashTriples:
+      good = TimedHash(type, *loaded->value);
+      break;
+    case rdb::kHashListpackExPreGa:
+    case rdb::kHashListpackEx:
+      good = Triples(type, *loaded->value);
+      break;
+    case rdb::kStreamListpacks:
+    case rdb::kStreamListpacks2:
+    case rdb::kStreamListpacks3:
+    case rdb::kStreamListpacks4:
+      good = Stream(type, *loaded->value);
       break;
     default:
       good = Packed(type, *loaded->value);
@@ -351,7 +445,9 @@ bool RdbReader::Object(uint8_t type, Heap* heap, LoadedValue* loaded) {
     loaded->value.reset();
     return Fail("a value");
   }
-  loaded->empty = ValueLength(*loaded->value) == 0;
+  // A stream may be without entries.
+  loaded->empty = loaded->type != Type::kStream && ValueLength(*loaded->value) == 0;
+  loaded->dropped = dropped_;
   return true;
 }
 
@@ -388,12 +484,15 @@ KeyRef InstallValue(Keyspace& keyspace, std::string_view key, uint64_t hash, Loa
   if (!value.external()) {
     KeyRef ref = keyspace.Insert(key, hash, loaded.type, value.encoding(), value.size(), expiry_ms);
     memcpy(ref.data(), value.data(), value.size());
+    NoteFieldTimes(ref);
     return ref;
   }
   KeyRef ref = keyspace.Insert(key, hash, loaded.type, value.encoding(), sizeof(void*), expiry_ms);
   ref.entry().SetExternal(true);
   ref.SetPointer(value.ReleaseStructure());
-  return keyspace.Find(key, hash);
+  ref = keyspace.Find(key, hash);
+  NoteFieldTimes(ref);
+  return ref;
 }
 
 }  // namespace brim

@@ -6,9 +6,11 @@
 #include <string>
 #include <string_view>
 
+#include "persist/rdb_format.h"
 #include "persist/rdb_input.h"
 #include "store/keyspace.h"
 #include "types/detached_value.h"
+#include "types/stream_groups.h"
 
 namespace brim {
 
@@ -22,7 +24,10 @@ struct LoadedValue {
   Type type = Type::kNone;
   std::string text;
   std::unique_ptr<LoadedCollection> value;
-  bool empty = false;  // a collection without elements, as old versions wrote some: no key is made of it
+  // A collection without elements: old versions wrote some, or the time of all its fields is past. No key is made of
+  // it.
+  bool empty = false;
+  uint64_t dropped = 0;  // fields that were left out because their time is past
 };
 
 class RdbReader {
@@ -35,6 +40,10 @@ class RdbReader {
   bool Length(uint64_t* n);
   // A text: plain, a number, or compressed.
   bool String(std::string* text);
+  // What is read was written in that version of the format.
+  void SetVersion(int version) { valkey_ = version >= rdb::kValkeyVersion; }
+  // Fields of hashes whose time is before are left out; 0: none.
+  void DropFieldsBefore(int64_t ms) { drop_before_ms_ = ms; }
   // The content of an object of that type. Needs the lock of the heap's shard.
   bool Object(uint8_t type, Heap* heap, LoadedValue* loaded);
   // Skips the rest of a module's auxiliary field.
@@ -50,18 +59,35 @@ class RdbReader {
   bool Compressed(std::string* text);
   bool List(uint8_t type, Value& value);
   bool ListNode(uint8_t type, Value& value);
+  size_t Expected(uint64_t count) const;
   bool Set(Value& value);
   bool Zset(uint8_t type, Value& value);
   bool OldScore(double* score);
-  bool Hash(uint8_t type, Value& value);
+  bool Hash(Value& value);
+  bool TimedHash(uint8_t type, Value& value);
+  bool FieldTime(uint8_t type, int64_t earliest, int64_t* at_ms);
+  bool AddTimed(Value& value, std::string_view field, std::string_view text, int64_t at_ms);
+  bool Triples(uint8_t type, Value& value);
   bool Packed(uint8_t type, Value& value);
   bool Pairs(uint8_t type, Value& value);
+  // rdb_reader_streams.cc
+  bool Stream(uint8_t type, Value& value);
+  bool StreamNode(brim::Stream& stream, StreamId* last);
+  bool StreamGroup(uint8_t type, brim::Stream& stream);
+  bool StreamPending(brim::Stream& stream, brim::StreamGroup& group);
+  bool StreamProducers(brim::Stream& stream);
+  bool StreamConsumer(uint8_t type, brim::Stream& stream, brim::StreamGroup& group);
+  bool Id(StreamId* id) { return Length(&id->ms) && Length(&id->seq); }
+  bool RawId(StreamId* id);
   bool AddPair(Value& value, std::string_view first, std::string_view second);
 
   RdbInput& input_;
   std::string text_;
   std::string other_;
   std::string error_;
+  bool valkey_ = false;
+  int64_t drop_before_ms_ = 0;
+  uint64_t dropped_ = 0;
 };
 
 // Puts the value at a key that is absent. Needs the shard's lock.

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+
 #include "persist/command_writer.h"
 #include "persist/rdb_format.h"
 #include "persist/rdb_writer.h"
@@ -13,9 +15,12 @@ RdbSaver::~RdbSaver() {
   if (thread_.joinable()) thread_.join();
 }
 
-bool RdbSaver::Start(const SaveOptions& options, std::string* error) {
+bool RdbSaver::Open(const std::string& folder, const std::string& name, std::string* error) {
+  return file_.Open(folder, name, error);
+}
+
+void RdbSaver::Start(const SaveOptions& options) {
   options_ = options;
-  if (!file_.Open(options.folder, options.name, error)) return false;
   PushHeader();
   parts_.resize(static_cast<size_t>(shards.count()));
   for (Part& part : parts_) {
@@ -28,25 +33,40 @@ bool RdbSaver::Start(const SaveOptions& options, std::string* error) {
   shards_left_ = shards.count();
   thread_ = std::thread([this] { Run(); });
   Cut::Begin(this);
-  return true;
 }
 
 void RdbSaver::PushHeader() {
   if (!options_.commands) {
     RdbWriter header(options_.compress);
-    header.Header(options_.now_s, options_.used_memory, options_.aof_base);
+    int version = streams_with_producers.load(std::memory_order_relaxed) > 0 ? rdb::kIdempotentVersion : rdb::kVersion;
+    for (int i = 0; i < shards.count(); i++) {
+      for (int db = 0; db < shards[i].databases(); db++) {
+        if (shards[i].db(db).timed_hashes() > 0) version = std::max(version, rdb::kTimedVersion);
+      }
+    }
+    header.Header(options_.now_s, options_.used_memory, options_.aof_base, version);
+    for (const std::string& text : options_.functions) header.Function(text);
     Push(header.TakeBytes());
-  } else if (options_.stamped) {
+  } else {
     CommandWriter header;
-    header.TimeStamp(options_.now_s);
-    Push(header.TakeBytes());
+    if (options_.stamped) header.TimeStamp(options_.now_s);
+    for (const std::string& text : options_.functions) header.Function(text);
+    if (!header.bytes().empty()) Push(header.TakeBytes());
   }
+  options_.functions.clear();
 }
 
 void RdbSaver::WalkAll() {
   for (int i = 0; i < shards.count(); i++) {
     while (!Cut::Walk(shards[i], INT64_MAX)) std::this_thread::yield();
   }
+}
+
+void RdbSaver::Cancel() {
+  cancelled_.store(true, std::memory_order_relaxed);
+  WalkAll();
+  std::string ignored;
+  Finish(&ignored);
 }
 
 bool RdbSaver::Finish(std::string* error) {
@@ -56,6 +76,7 @@ bool RdbSaver::Finish(std::string* error) {
 }
 
 void RdbSaver::Take(Shard& shard, int db, const KeyRef& ref, bool hurry) {
+  if (cancelled_.load(std::memory_order_relaxed)) return;
   Part& part = parts_[static_cast<size_t>(shard.index())];
   if (part.db != db) {
     part.writer->SelectDb(db);
@@ -97,9 +118,14 @@ void RdbSaver::Run() {
       piece = std::move(queue_.front());
       queue_.pop_front();
     }
+    if (good_ && cancelled_.load(std::memory_order_relaxed)) {
+      good_ = false;
+      error_ = "given up";
+    }
     if (good_) good_ = file_.Write(piece, &error_);
     queued_bytes_.fetch_sub(piece.size(), std::memory_order_relaxed);
   }
+  if (cancelled_.load(std::memory_order_relaxed)) good_ = false;
   if (good_ && options_.commands) {
     good_ = file_.Finish(&error_);
   } else if (good_) {

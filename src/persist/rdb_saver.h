@@ -19,24 +19,28 @@
 namespace brim {
 
 struct SaveOptions {
-  std::string folder;
-  std::string name;
   bool compress = true;
   bool check_sum = true;
   int64_t now_s = 0;
   int64_t used_memory = 0;
-  bool aof_base = false;  // the base of an AOF
-  bool commands = false;  // as commands; compression and checksum are then of no meaning
-  bool stamped = false;   // commands: a time stamp goes before them
+  bool aof_base = false;               // the base of an AOF
+  bool commands = false;               // as commands; compression and checksum are then of no meaning
+  bool stamped = false;                // commands: a time stamp goes before them
+  std::vector<std::string> functions;  // texts of the libraries, which go before the keys
 };
 
 class RdbSaver final : public CutSink {
  public:
   ~RdbSaver() override;
-  // Opens the file and begins the cut; every thread paused. False with the reason when there can be no file.
-  bool Start(const SaveOptions& options, std::string* error);
+  // Opens the file, to be called `name` in the end, under a temporary name. False with the reason in *error. Any
+  // thread.
+  bool Open(const std::string& folder, const std::string& name, std::string* error);
+  // Begins the cut; the file is open, every thread paused.
+  void Start(const SaveOptions& options);
   // Walks everything at once (SAVE); every thread paused.
   void WalkAll();
+  // Gives the file up: what is left of the cut is passed over. Every thread paused.
+  void Cancel();
   // The file is done, or given up. Any thread.
   bool done() const { return done_.load(std::memory_order_acquire); }
   // Waits for the file. True when it is whole; else *error says why not.
@@ -45,7 +49,9 @@ class RdbSaver final : public CutSink {
   uint64_t bytes() const { return file_.bytes(); }  // after Finish
 
   void Take(Shard& shard, int db, const KeyRef& ref, bool hurry) override;
-  bool HasRoom() override { return queued_bytes_.load(std::memory_order_relaxed) < kQueueBytes; }
+  bool HasRoom() override {
+    return cancelled_.load(std::memory_order_relaxed) || queued_bytes_.load(std::memory_order_relaxed) < kQueueBytes;
+  }
   void ShardDone(Shard& shard) override;
 
  private:
@@ -70,6 +76,7 @@ class RdbSaver final : public CutSink {
   int shards_left_ = 0;
   std::atomic<size_t> queued_bytes_{0};
   std::atomic<uint64_t> keys_{0};
+  std::atomic<bool> cancelled_{false};
   std::atomic<bool> done_{false};
   bool good_ = true;  // of the writing thread
   std::string error_;

@@ -10,6 +10,7 @@
 #include "persist/rdb_format.h"
 #include "store/access.h"
 #include "types/hash.h"
+#include "types/hash_expiry.h"
 #include "types/intset.h"
 #include "types/list.h"
 #include "types/listpack.h"
@@ -85,15 +86,20 @@ void RdbWriter::String(std::string_view text) {
   Raw(text.data(), text.size());
 }
 
+void RdbWriter::Function(std::string_view text) {
+  Byte(rdb::kFunction2);
+  String(text);
+}
+
 void RdbWriter::Aux(std::string_view name, std::string_view value) {
   Byte(rdb::kAux);
   String(name);
   String(value);
 }
 
-void RdbWriter::Header(int64_t now_s, int64_t used_memory, bool aof_base) {
+void RdbWriter::Header(int64_t now_s, int64_t used_memory, bool aof_base, int version) {
   char magic[16];
-  Raw(magic, static_cast<size_t>(snprintf(magic, sizeof magic, "REDIS%04d", rdb::kVersion)));
+  Raw(magic, static_cast<size_t>(snprintf(magic, sizeof magic, "REDIS%04d", version)));
   Aux("redis-ver", "7.0.15");
   Aux("redis-bits", "64");
   Aux("ctime", std::to_string(now_s));
@@ -116,7 +122,10 @@ uint8_t RdbWriter::TypeOf(const Value& value) const {
     case Type::kZset:
       return value.encoding() == Encoding::kListpack ? rdb::kZsetListpack : rdb::kZset2;
     case Type::kHash:
+      if (HashIsTimed(value)) return value.external() ? rdb::kHashMetadata : rdb::kHashListpackEx;
       return value.encoding() == Encoding::kListpack ? rdb::kHashListpack : rdb::kHash;
+    case Type::kStream:
+      return value.As<brim::Stream>()->producers != nullptr ? rdb::kStreamListpacks4 : rdb::kStreamListpacks2;
     default:
       return rdb::kString;
   }
@@ -137,10 +146,104 @@ void RdbWriter::List(const Value& value) {
   }
 }
 
+// Behind a time that none is earlier than the fields with their times, relative to it and 1 more; 0 for none.
+void RdbWriter::TimedHash(const Value& value) {
+  int64_t earliest = HashNextDue(value);
+  Raw(&earliest, sizeof earliest);
+  if (!value.external()) {
+    String({reinterpret_cast<const char*>(InlineBytes(value)), listpack::TotalBytes(InlineBytes(value))});
+    return;
+  }
+  Length(HashLength(value));
+  HashForEachTimed(value, [&](std::string_view field, std::string_view text, int64_t at_ms) {
+    Length(at_ms < 0 ? 0 : static_cast<uint64_t>(at_ms - earliest) + 1);
+    String(field);
+    String(text);
+  });
+}
+
+namespace {
+
+// An id as 16 bytes, the most significant first.
+struct BigEndianId {
+  explicit BigEndianId(StreamId id) : ms(BigEndian(id.ms)), seq(BigEndian(id.seq)) {}
+  std::string_view view() const { return {reinterpret_cast<const char*>(this), sizeof *this}; }
+  uint64_t ms;
+  uint64_t seq;
+};
+
+}  // namespace
+
+void RdbWriter::StreamGroup(const brim::StreamGroup& group, uint8_t type) {
+  String(group.name());
+  Id(group.last_id);
+  Length(static_cast<uint64_t>(group.entries_read));
+  Length(group.pending.size());
+  for (IdTree::Cursor at = group.pending.First(); at; at.Next()) {
+    out_ += BigEndianId(at.id()).view();
+    StreamNack nack = NackAt(at.payload());
+    Raw(&nack.delivered_ms, sizeof nack.delivered_ms);
+    Length(nack.deliveries);
+  }
+  Length(group.consumer_count);
+  for (size_t i = 0; i < group.consumer_count; i++) {
+    const StreamConsumer& consumer = *ConsumerAt(group, i);
+    String(consumer.name());
+    Raw(&consumer.seen_ms, sizeof consumer.seen_ms);
+    if (type >= rdb::kStreamListpacks3) Raw(&consumer.active_ms, sizeof consumer.active_ms);
+    Length(consumer.pending.size());
+    for (IdTree::Cursor at = consumer.pending.First(); at; at.Next()) out_ += BigEndianId(at.id()).view();
+  }
+}
+
+// Each producer's oldest record first.
+void RdbWriter::StreamProducers(const brim::StreamProducers& producers) {
+  Length(producers.duration_s);
+  Length(producers.maxsize);
+  Length(producers.count);
+  for (uint32_t i = 0; i < producers.count; i++) {
+    const StreamProducer& producer = *producers.list[i];
+    String(producer.pid());
+    Length(producer.count);
+    for (uint32_t age = 0; age < producer.count; age++) {
+      String(producer.At(age).iid());
+      Id(producer.At(age).id);
+    }
+  }
+  Length(producers.added);
+  Length(producers.duplicates);
+}
+
+void RdbWriter::Stream(const Value& value) {
+  const auto& stream = *value.As<brim::Stream>();
+  Length(stream.nodes.size());
+  for (IdTree::Cursor node = stream.nodes.First(); node; node.Next()) {
+    const uint8_t* bytes = StreamNodeAt(node.payload());
+    String(BigEndianId(node.id()).view());
+    if (stream_node::IsSealed(bytes)) {
+      stream_node::Unseal(bytes, node.id(), &listpack_);
+      String(listpack_);
+    } else {
+      String({reinterpret_cast<const char*>(bytes), stream_node::Bytes(bytes)});
+    }
+  }
+  Length(stream.length);
+  Id(stream.last_id);
+  Id(stream.first_id);
+  Id(stream.max_deleted_id);
+  Length(stream.entries_added);
+  Length(stream.group_count);
+  for (uint32_t i = 0; i < stream.group_count; i++) StreamGroup(*stream.groups[i], TypeOf(value));
+  if (stream.producers != nullptr) StreamProducers(*stream.producers);
+}
+
 void RdbWriter::Content(const Value& value) {
   switch (value.type()) {
     case Type::kList:
       List(value);
+      return;
+    case Type::kStream:
+      Stream(value);
       return;
     case Type::kSet:
       if (value.encoding() == Encoding::kIntset) break;
@@ -162,6 +265,10 @@ void RdbWriter::Content(const Value& value) {
       return;
     case Type::kHash:
       if (value.encoding() == Encoding::kListpack) break;
+      if (HashIsTimed(value)) {
+        TimedHash(value);
+        return;
+      }
       Length(HashLength(value));
       HashForEach(value, [this](std::string_view field, std::string_view text) {
         String(field);
@@ -203,7 +310,12 @@ void RdbWriter::Key(const KeyRef& ref) {
 
 void RdbWriter::Dumped(const Value& value) {
   Object(value);
-  auto version = static_cast<uint16_t>(rdb::kVersion);
+  bool idempotent = value.type() == Type::kStream && value.As<brim::Stream>()->producers != nullptr;
+  Footer(idempotent ? rdb::kIdempotentVersion : HashIsTimed(value) ? rdb::kTimedVersion : rdb::kVersion);
+}
+
+void RdbWriter::Footer(int rdb_version) {
+  auto version = static_cast<uint16_t>(rdb_version);
   Raw(&version, sizeof version);
   uint64_t checksum = Crc64(0, bytes().data(), bytes().size());
   Raw(&checksum, sizeof checksum);

@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "persist/entry_writer.h"
+#include "types/stream_groups.h"
+#include "types/stream_producers.h"
 #include "types/value.h"
 
 namespace brim {
@@ -20,8 +22,8 @@ class RdbWriter final : public EntryWriter {
   void String(std::string_view text);
   void Aux(std::string_view name, std::string_view value);
 
-  // What the file begins and (but for the checksum) ends with.
-  void Header(int64_t now_s, int64_t used_memory, bool aof_base);
+  // What the file begins and (but for the checksum) ends with. `version`: the lowest that has all that follows.
+  void Header(int64_t now_s, int64_t used_memory, bool aof_base, int version);
   void SelectDb(int db) override;
 
   // A key with its expiry, its access where the policy wants it, and its value.
@@ -30,15 +32,28 @@ class RdbWriter final : public EntryWriter {
   void Object(const Value& value);
   // What DUMP answers and RESTORE takes: Object, then the version and the checksum of all before it, little endian.
   void Dumped(const Value& value);
+  // Version and checksum of what was written (persist/dump_footer.h).
+  void Footer(int rdb_version);
+  // A library of functions, as files and FUNCTION DUMP have it.
+  void Function(std::string_view text);
 
  private:
   uint8_t TypeOf(const Value& value) const;
   void Content(const Value& value);
   void Number(int64_t number);
   void List(const Value& value);
+  void TimedHash(const Value& value);
+  void Stream(const Value& value);
+  void StreamGroup(const brim::StreamGroup& group, uint8_t type);
+  void StreamProducers(const brim::StreamProducers& producers);
+  void Id(StreamId id) {
+    Length(id.ms);
+    Length(id.seq);
+  }
   void Double(double number) { Raw(&number, sizeof number); }
 
   std::string scratch_;
+  std::string listpack_;
   bool compress_;
 };
 

@@ -15,6 +15,8 @@ void OutputBuffer::TakeFrom(OutputBuffer& other) {
   later_ = std::move(other.later_);
 }
 
+size_t OutputBuffer::OwnBytes(const Piece* piece) { return sizeof(Piece) + (piece->counted ? piece->capacity : 0); }
+
 void OutputBuffer::Link(Piece* piece) {
   piece->next = nullptr;
   if (tail_ == nullptr) {
@@ -23,21 +25,24 @@ void OutputBuffer::Link(Piece* piece) {
     tail_->next = piece;
   }
   tail_ = piece;
-  owned_ += sizeof(Piece) + piece->capacity;
+  owned_ += OwnBytes(piece);
 }
 
 void OutputBuffer::Drop(Piece* piece) {
   if (piece->release != nullptr) piece->release(piece->token);
-  owned_ -= sizeof(Piece) + piece->capacity;
+  owned_ -= OwnBytes(piece);
   FreeBytes(piece, MemoryCategory::kClientsOut);
 }
 
 void OutputBuffer::AddChunk(size_t bytes) {
   // Behind a shared piece comes a line end, mostly, and not much more.
-  size_t usual = tail_ != nullptr && tail_->capacity == 0 ? kSmallChunkBytes : kChunkBytes;
-  size_t capacity = std::max(bytes, usual);
+  size_t usual = tail_ != nullptr && tail_->release != nullptr ? kSmallChunkBytes : kChunkBytes;
+  AddExactChunk(std::max(bytes, usual));
+}
+
+void OutputBuffer::AddExactChunk(size_t capacity) {
   auto* piece = static_cast<Piece*>(AllocateBytes(sizeof(Piece) + capacity, MemoryCategory::kClientsOut));
-  *piece = {nullptr, reinterpret_cast<char*>(piece + 1), 0, 0, capacity, nullptr, nullptr};
+  *piece = {nullptr, reinterpret_cast<char*>(piece + 1), 0, 0, capacity, nullptr, nullptr, true};
   Link(piece);
 }
 
@@ -56,13 +61,19 @@ void OutputBuffer::AppendSlow(std::string_view bytes) {
   Commit(bytes.size());
 }
 
-void OutputBuffer::AppendShared(const char* bytes, size_t size, void (*release)(void*), void* token) {
+void OutputBuffer::AppendShared(const char* bytes, size_t size, void (*release)(void*), void* token, bool counted) {
   auto* piece = static_cast<Piece*>(AllocateBytes(sizeof(Piece), MemoryCategory::kClientsOut));
-  // Nothing may be appended to it: the chunk that follows at once is the tail.
-  *piece = {nullptr, const_cast<char*>(bytes), 0, size, 0, release, token};
+  // It has no room: what is appended next goes into a chunk of its own.
+  *piece = {nullptr, const_cast<char*>(bytes), 0, size, size, release, token, counted};
   Link(piece);
   size_ += size;
-  AddChunk(0);
+}
+
+void OutputBuffer::AppendTight(std::string_view bytes) {
+  if (tail_ == nullptr || tail_->capacity - tail_->end < bytes.size()) {
+    AddExactChunk(std::max(bytes.size(), std::clamp(size_, kTightChunkBytes, kChunkBytes)));
+  }
+  Append(bytes);
 }
 
 void OutputBuffer::BeginLater() {
@@ -101,6 +112,30 @@ void OutputBuffer::RollBack(const Mark& mark) {
   size_ = mark.size;
 }
 
+OutputBuffer OutputBuffer::CutAfter(const Mark& mark) {
+  OutputBuffer rest;
+  if (size_ == mark.size) return rest;
+  if (mark.piece == nullptr) {
+    rest.TakeFrom(*this);
+    return rest;
+  }
+  Piece* last = head_;
+  while (last != mark.piece) last = last->next;
+  if (last->end > mark.end) rest.Append({last->data + mark.end, last->end - mark.end});
+  last->end = mark.end;
+  for (Piece* piece = last->next; piece != nullptr;) {
+    Piece* next = piece->next;
+    owned_ -= OwnBytes(piece);
+    rest.Link(piece);
+    rest.size_ += piece->end - piece->begin;
+    piece = next;
+  }
+  last->next = nullptr;
+  tail_ = last;
+  size_ = mark.size;
+  return rest;
+}
+
 int OutputBuffer::Gather(iovec* pieces, int max, size_t bytes) const {
   int count = 0;
   for (Piece* piece = head_; piece != nullptr && count < max && bytes > 0; piece = piece->next) {
@@ -119,12 +154,13 @@ void OutputBuffer::Consume(size_t bytes) {
     head_->begin += take;
     bytes -= take;
     if (head_->begin < head_->end) return;
-    if (head_->next == nullptr) {
+    if (head_->next == nullptr && head_->release == nullptr) {
       head_->begin = head_->end = 0;
       return;
     }
     Piece* done = head_;
     head_ = head_->next;
+    if (head_ == nullptr) tail_ = nullptr;
     Drop(done);
   }
 }
@@ -137,7 +173,7 @@ void OutputBuffer::Splice(OutputBuffer& other) {
     return;
   }
   // A little goes into the room that is left; more keeps its pieces.
-  if (other.head_ == other.tail_ && other.size_ <= 4096 && other.head_->capacity > 0) {
+  if (other.head_ == other.tail_ && other.size_ <= 4096 && other.head_->release == nullptr) {
     Append({other.head_->data + other.head_->begin, other.size_});
     other.Consume(other.size_);
     return;
@@ -154,15 +190,21 @@ void OutputBuffer::Trim() {
   for (Piece** link = &head_; *link != nullptr; link = &(*link)->next) {
     Piece* piece = *link;
     size_t bytes = piece->end - piece->begin;
-    if (piece->capacity < bytes + kWorthTrimming) continue;
+    if (piece->release != nullptr || piece->capacity < bytes + kWorthTrimming) continue;
     auto* exact = static_cast<Piece*>(AllocateBytes(sizeof(Piece) + bytes, MemoryCategory::kClientsOut));
-    *exact = {piece->next, reinterpret_cast<char*>(exact + 1), 0, bytes, bytes, nullptr, nullptr};
+    *exact = {piece->next, reinterpret_cast<char*>(exact + 1), 0, bytes, bytes, nullptr, nullptr, true};
     memcpy(exact->data, piece->data + piece->begin, bytes);
     owned_ += sizeof(Piece) + bytes;
     if (tail_ == piece) tail_ = exact;
     *link = exact;
     Drop(piece);
   }
+}
+
+size_t OutputBuffer::pieces() const {
+  size_t count = 0;
+  for (const Piece* piece = head_; piece != nullptr; piece = piece->next) count += piece->end > piece->begin;
+  return count;
 }
 
 void OutputBuffer::Clear() {

@@ -26,9 +26,11 @@ class OutputBuffer {
   OutputBuffer& operator=(const OutputBuffer&) = delete;
 
   bool empty() const { return size_ == 0; }
-  // Bytes still to be sent / bytes of memory of our own.
+  // Bytes still to be sent / bytes of memory of our own, shared ones that are counted included.
   size_t size_bytes() const { return size_; }
   size_t owned_bytes() const { return owned_; }
+  // O(pieces).
+  size_t pieces() const;
 
   // Room for `bytes` (at most kReserveMax) contiguous bytes; Commit tells how many were written.
   static constexpr size_t kReserveMax = 512;
@@ -50,8 +52,12 @@ class OutputBuffer {
       AppendSlow(bytes);
     }
   }
+  // As Append, for bytes that nobody asked for and that thousands of connections may keep: a chunk that is needed is
+  // not larger than what waits already.
+  void AppendTight(std::string_view bytes);
   // Bytes that stay where they are until release(token) is called.
-  void AppendShared(const char* bytes, size_t size, void (*release)(void*), void* token);
+  // `counted`: they are there for clients only, and count as this buffer's own.
+  void AppendShared(const char* bytes, size_t size, void (*release)(void*), void* token, bool counted = false);
 
   // Leaves room for something short (kLaterBytes at most) that FillLater puts there; what was appended meanwhile moves
   // up to it. They nest: the last one is filled first.
@@ -69,6 +75,8 @@ class OutputBuffer {
   };
   Mark End() const { return {tail_, tail_ != nullptr ? tail_->end : 0, size_, later_.size()}; }
   void RollBack(const Mark& mark);
+  // Takes what was appended since away. As for RollBack, and no room may be unfilled.
+  OutputBuffer CutAfter(const Mark& mark);
 
   // The first pieces for writev, `bytes` at most. Returns how many, at most `max`.
   int Gather(iovec* pieces, int max, size_t bytes = SIZE_MAX) const;
@@ -87,9 +95,10 @@ class OutputBuffer {
     char* data;
     size_t begin;
     size_t end;
-    size_t capacity;  // 0: not ours
-    void (*release)(void*);
+    size_t capacity;
+    void (*release)(void*);  // null: the bytes are ours
     void* token;
+    bool counted;  // in owned_bytes
   };
   struct Later {
     Piece* piece;
@@ -98,8 +107,11 @@ class OutputBuffer {
   static constexpr size_t kChunkBytes = 16384 - sizeof(Piece);
   static constexpr size_t kWorthTrimming = 256;
   static constexpr size_t kSmallChunkBytes = 1024 - sizeof(Piece);
+  static constexpr size_t kTightChunkBytes = 1024 - sizeof(Piece);
 
+  static size_t OwnBytes(const Piece* piece);
   void AddChunk(size_t bytes);
+  void AddExactChunk(size_t capacity);
   void AppendSlow(std::string_view bytes);
   void Link(Piece* piece);
   void Drop(Piece* piece);

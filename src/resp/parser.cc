@@ -26,27 +26,29 @@ RequestParser::Step RequestParser::Fail(std::string message) {
 
 namespace {
 
+inline bool IsLineEnd(const char* p) { return memcmp(p, "\r\n", 2) == 0; }
+
 // Reads "$123\r\n" for one to three digits with all their bytes there, which nearly every length is. False, and nothing
 // changed, for whatever else.
-inline bool ReadShortLength(const char** at, const char* end, size_t* length) {
+[[gnu::always_inline]] inline bool ReadShortLength(const char** at, const char* end, size_t* length) {
   const char* p = *at;
   if (end - p < 6) return false;
   unsigned first = static_cast<unsigned char>(p[1]) - '0';
   if (first > 9) return false;
-  if (p[2] == '\r') {
+  if (IsLineEnd(p + 2)) {
     *length = first;
     *at = p + 4;
     return true;
   }
   unsigned second = static_cast<unsigned char>(p[2]) - '0';
   if (second > 9 || first == 0) return false;
-  if (p[3] == '\r') {
+  if (IsLineEnd(p + 3)) {
     *length = first * 10 + second;
     *at = p + 5;
     return true;
   }
   unsigned third = static_cast<unsigned char>(p[3]) - '0';
-  if (third > 9 || p[4] != '\r') return false;
+  if (third > 9 || !IsLineEnd(p + 4)) return false;
   *length = first * 100 + second * 10 + third;
   *at = p + 6;
   return true;
@@ -65,7 +67,8 @@ inline bool RequestParser::ParseWhole(std::string_view data, bool authenticated,
   size_t first = args->size();
   for (; count > 0; count--) {
     size_t size;
-    if (p >= stop || *p != '$' || !ReadShortLength(&p, stop, &size) || static_cast<size_t>(stop - p) < size + 2) {
+    if (p >= stop || *p != '$' || !ReadShortLength(&p, stop, &size) || static_cast<size_t>(stop - p) < size + 2 ||
+        !IsLineEnd(p + size)) {
       args->resize(first);
       return false;
     }
@@ -212,7 +215,8 @@ ParseStatus RequestParser::Parse(std::string_view data, size_t max_commands, boo
     bool array = rest[0] == '*';
     if (array && progress_ == 0 && ParseWhole(rest, authenticated, args, &end)) {
       consumed_ += end;
-      commands->push_back({static_cast<uint32_t>(first), static_cast<uint32_t>(args->size() - first), consumed_});
+      commands->push_back(
+          {static_cast<uint32_t>(first), static_cast<uint32_t>(args->size() - first), consumed_, rest.substr(0, end)});
       found++;
       continue;
     }
@@ -233,7 +237,7 @@ ParseStatus RequestParser::Parse(std::string_view data, size_t max_commands, boo
     consumed_ += end;
     size_t argc = args->size() - first;
     if (argc == 0) continue;
-    commands->push_back({static_cast<uint32_t>(first), static_cast<uint32_t>(argc), consumed_});
+    commands->push_back({static_cast<uint32_t>(first), static_cast<uint32_t>(argc), consumed_, {}});
     found++;
   }
   return ParseStatus::kOk;

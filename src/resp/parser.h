@@ -17,6 +17,8 @@ struct ParsedCommand {
   uint32_t first_arg;  // in the vector of arguments
   uint32_t argc;
   size_t end;  // where in the bytes the command ends
+  // Its bytes, where they are what AppendRequest makes of its arguments; else empty. A view into the caller's bytes.
+  std::string_view canonical = {};
 };
 
 enum class ParseStatus {

@@ -2,11 +2,10 @@
 #include "base/monotonic.h"
 #include "commands/arguments.h"
 #include "server/connection.h"
-#include "server/log.h"
-#include "server/persistence.h"
 #include "server/server.h"
 #include "server/server_commands.h"
 #include "server/server_context.h"
+#include "server/shutdown.h"
 
 namespace brim {
 
@@ -26,43 +25,55 @@ void Role(Context& context) {
   context.reply().ArrayHeader(0);
 }
 
-void Shutdown(Context& context) {
-  bool save = false;
-  bool nosave = false;
+void ShutdownCommand(Context& context) {
+  ShutdownFlags flags;
   bool abort = false;
-  bool force = false;
   for (size_t i = 1; i < context.argc(); i++) {
     if (ArgIs(context, i, "SAVE")) {
-      save = true;
+      flags.save = true;
     } else if (ArgIs(context, i, "NOSAVE")) {
-      nosave = true;
+      flags.nosave = true;
+    } else if (ArgIs(context, i, "NOW")) {
+      flags.now = true;
+    } else if (ArgIs(context, i, "FORCE")) {
+      flags.force = true;
     } else if (ArgIs(context, i, "ABORT")) {
       abort = true;
-    } else if (ArgIs(context, i, "FORCE")) {
-      force = true;
-    } else if (!ArgIs(context, i, "NOW")) {
+    } else {
       context.reply().Error(errors::kSyntax);
       return;
     }
   }
-  if ((save && nosave) || (abort && context.argc() > 2)) {
+  bool any = flags.save || flags.nosave || flags.now || flags.force;
+  if ((flags.save && flags.nosave) || (abort && any)) {
     context.reply().Error(errors::kSyntax);
     return;
   }
   if (abort) {
-    context.reply().Error("ERR No shutdown in progress.");
+    if (ending.Abort()) {
+      context.reply().Ok();
+    } else {
+      context.reply().Error("ERR No shutdown in progress.");
+    }
     return;
   }
-  std::string error;
-  if ((save || (!nosave && persistence.has_save_points())) && !persistence.SaveNow(&error) && !force) {
-    LogWarning("Error trying to save the DB, can't exit.");
-    context.reply().Error("ERR Errors trying to SHUTDOWN. Check logs.");
+  constexpr std::string_view kFailed = "ERR Errors trying to SHUTDOWN. Check logs.";
+  if (!flags.now && !context.may_block()) {
+    context.reply().Error("ERR SHUTDOWN without NOW or ABORT isn't allowed for DENY BLOCKING client");
     return;
   }
-  persistence.SavedForExit();
-  LogWarning("User requested shutdown...");
-  // The connection ends with the process: who waited for that can start another one on the same port.
-  server.RequestStop();
+  Shutdown::Answer answer = ending.Begin(flags);
+  if (answer == Shutdown::Answer::kRefused) {
+    context.reply().Error(kFailed);
+  } else if (answer == Shutdown::Answer::kWaits) {
+    std::string text = "-" + std::string(kFailed) + "\r\n";
+    BlockRequest request;
+    request.on_timeout = BlockRequest::kText;
+    request.text = text;
+    context.Block(request);
+    Connection& connection = AsServer(context).connection();
+    ending.AddClient(connection.worker, connection.id);
+  }
 }
 
 constexpr CommandSpec kRows[] = {
@@ -100,7 +111,7 @@ constexpr CommandSpec kRows[] = {
      "O(1)",
      "Ends the server.",
      "[NOSAVE|SAVE] [NOW] [FORCE] [ABORT]",
-     Shutdown},
+     ShutdownCommand},
 };
 
 }  // namespace

@@ -1,16 +1,20 @@
 #include "server/admission.h"
 
+#include <x86intrin.h>
+
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 
 #include "base/monotonic.h"
 #include "base/random.h"
 #include "memory/pressure.h"
+#include "server/blocking.h"
 #include "server/client_limits.h"
 #include "server/compactor.h"
 #include "server/connection.h"
+#include "server/latency_monitor.h"
 #include "server/purge.h"
+#include "server/shard_locks.h"
 #include "server/transaction.h"
 #include "server/worker.h"
 #include "store/shard.h"
@@ -33,6 +37,11 @@ class Process final : public PressureSource {
         sampled_us_(MonotonicUs()),
         deadline_us_(sampled_us_ + budget_us),
         room_(static_cast<int64_t>(room)) {}
+  ~Process() {
+    if (evicting_us_ > 0) latency_monitor.Note(LatencyEvent::kEvictionCycle, evicting_us_);
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
 
   int64_t UsedOver() override { return MemoryGuard::UsedOver() + room_; }
 
@@ -49,6 +58,8 @@ class Process final : public PressureSource {
 
   bool TimeIsOver() override { return MonotonicUs() >= deadline_us_; }
 
+  bool IsGivingBack() override { return brim::IsGivingBack(); }
+
   size_t Step(Rung rung, int64_t wanted) override {
     switch (rung) {
       case Rung::kGiveBack:
@@ -57,8 +68,12 @@ class Process final : public PressureSource {
         return Compact();
       case Rung::kCutClients:
         return KeepClientsInBounds(worker_);
-      default:
-        return Evict(wanted);
+      default: {
+        int64_t start = latency_monitor.on() ? MonotonicUs() : 0;
+        size_t freed = Evict(wanted);
+        if (start != 0) evicting_us_ += MonotonicUs() - start;
+        return freed;
+      }
     }
   }
 
@@ -67,8 +82,8 @@ class Process final : public PressureSource {
     // Memory that is free already, only not given back yet, goes before anything else.
     for (int i = 0; i < shards.count(); i++) {
       Shard& shard = shards[i];
-      std::lock_guard guard(shard.lock());
-      if (!shard.has_garbage()) continue;
+      KeptGuard guard(shard);
+      if (!guard || !shard.has_garbage()) continue;
       int64_t before = UsedMemoryFast();
       shard.FreeGarbage(kFreeBlocks);
       return static_cast<size_t>(std::max<int64_t>(before - UsedMemoryFast(), 1));
@@ -84,7 +99,7 @@ class Process final : public PressureSource {
     int64_t left = deadline_us_ - MonotonicUs();
     if (left <= 0) return 0;
     int first = static_cast<int>(RandomBelow(static_cast<uint64_t>(shards.count())));
-    Compactor::Slice(first, 1, std::min<int64_t>(left, 200), true, &freed);
+    Compactor::Slice(worker_, first, 1, std::min<int64_t>(left, 200), true, &freed);
     stale_ = freed > 0;
     return freed;
   }
@@ -99,15 +114,22 @@ class Process final : public PressureSource {
     uint32_t barren = 0;  // shards in a row that had nothing to give
     while (freed < aim && barren < count) {
       Shard& shard = shards[static_cast<int>(at++ % count)];
-      std::lock_guard guard(shard.lock());
-      size_t bytes = shard.EvictOne(worker_.now_ms);
+      KeptGuard guard(shard);
+      size_t bytes = guard ? EvictFrom(shard) : 0;
+      if (guard && !shard.ready.empty()) Blocking::ServeReady(worker_, uint64_t{1} << shard.index());
       barren = bytes > 0 ? 0 : barren + 1;
       freed += bytes;
     }
     return freed;
   }
 
+  size_t EvictFrom(Shard& shard) {
+    LatencySpan span(LatencyEvent::kEvictionDelete);
+    return shard.EvictOne(worker_.now_ms);
+  }
+
   Worker& worker_;
+  int64_t evicting_us_ = 0;  // while the latency monitor is on
   int64_t sampled_us_;
   int64_t deadline_us_;
   int64_t room_;  // that is to be free below the limit
@@ -131,9 +153,15 @@ bool Admission::Admit(Connection& connection, const Command& command) {
   const Transaction* transaction = connection.transaction.get();
   bool in_multi = transaction != nullptr && transaction->in_multi;
   // What can be refused, and what may make it worse; the rest is served, and the background frees.
-  if (!in_multi && !(command.flags & (kDenyOom | kWrite))) return true;
+  if (!in_multi && !(command.flags & (kDenyOom | kWrite | kRunsScript))) return true;
   Process process(*connection.worker, budget_us_);
-  if (ClimbLadder(process) != Relief::kStuck) return true;
+  Relief relief = ClimbLadder(process);
+  // Keys that go make room soon; without eviction the time that is over has not.
+  bool stuck = relief == Relief::kStuck ||
+               (relief == Relief::kRunning && eviction.policy == EvictionPolicy::kNoEviction && process.UsedOver() > 0);
+  connection.worker->ticks = __rdtsc();      // what making room took is no time of the command's
+  connection.worker->out_of_memory = stuck;  // a script's commands are refused by what holds when it begins
+  if (!stuck) return true;
   bool refuse = (command.flags & kDenyOom) != 0;
   if (in_multi) {
     if (Transactions::IsExec(command)) {

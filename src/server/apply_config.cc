@@ -4,15 +4,24 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "base/ascii.h"
 #include "memory/account.h"
+#include "memory/resident.h"
 #include "resp/parser.h"
+#include "server/acl.h"
+#include "server/acl_log.h"
 #include "server/admission.h"
 #include "server/aof.h"
+#include "server/command_watch.h"
 #include "server/compactor.h"
 #include "server/log.h"
 #include "server/oom_score.h"
+#include "server/script_engine.h"
+#include "server/script_watch.h"
 #include "server/server.h"
+#include "server/tracking.h"
 #include "store/notify.h"
 #include "store/shard.h"
 #include "types/limits.h"
@@ -40,8 +49,26 @@ void ApplyLimits(const Config& config) {
   encoding_limits.zset_max_listpack_value = static_cast<size_t>(config.zset_max_listpack_value);
   encoding_limits.list_max_listpack_size = config.list_max_listpack_size;
   encoding_limits.list_compress_depth = config.list_compress_depth;
+  encoding_limits.hll_sparse_max_bytes = static_cast<size_t>(config.hll_sparse_max_bytes);
+  encoding_limits.stream_idmp_duration_s = static_cast<uint32_t>(config.stream_idmp_duration);
+  encoding_limits.stream_idmp_maxsize = static_cast<uint32_t>(config.stream_idmp_maxsize);
+  encoding_limits.stream_node_max_bytes = static_cast<size_t>(config.stream_node_max_bytes);
+  encoding_limits.stream_node_max_entries = config.stream_node_max_entries;
   encoding_limits.max_bulk_bytes = config.proto_max_bulk_len;
   parser_max_bulk_bytes = config.proto_max_bulk_len;
+}
+
+// A tenth of the memory there is, and enough for ordinary scripts.
+void ConfigureScripts(const Config& config) {
+  constexpr int64_t kLeast = 32 << 20;
+  int64_t limit = config.lua_memory_limit;
+  if (limit == 0) {
+    int64_t memory =
+        MemoryGuard::used_limit() > 0 ? MemoryGuard::used_limit() : static_cast<int64_t>(TotalSystemMemory());
+    limit = std::max(memory / 10, kLeast);
+  }
+  script_memory_limit.store(limit, std::memory_order_relaxed);
+  ScriptWatch::SetThreshold(config.busy_reply_threshold);
 }
 
 void ApplyMemory(const Config& config) {
@@ -58,6 +85,7 @@ void ApplyMemory(const Config& config) {
   MemoryGuard::Configure(config);
   Compactor::Configure(config);
   aof.Configure();
+  ConfigureScripts(config);
 }
 
 // Raises the limit of open files for `clients` and some more. Returns how many clients it lets in.
@@ -84,8 +112,7 @@ void ReserveFileTable(int64_t clients) {
   close(fd);
 }
 
-// What CONFIG SET can refuse only once it tries.
-bool TryApply(const Config& before, std::string* culprit, std::string* error) {
+bool TryRest(const Config& before, std::string* culprit, std::string* error) {
   const Config& now = server.config();
   if (now.maxclients > before.maxclients && RaiseFileLimit(now.maxclients) < now.maxclients) {
     *culprit = "maxclients";
@@ -103,12 +130,6 @@ bool TryApply(const Config& before, std::string* culprit, std::string* error) {
       return false;
     }
   }
-  if ((now.port != before.port || now.bind != before.bind) && !server.ListenAnew()) {
-    bool port = now.port != before.port;
-    *culprit = port ? "port" : "bind";
-    *error = port ? "Unable to listen on this port. Check server logs." : "Failed to bind to specified addresses.";
-    return false;
-  }
   if (now.oom_score_adj != before.oom_score_adj || now.oom_score_adj_values != before.oom_score_adj_values) {
     std::string why;
     if (!ApplyOomScore(now.oom_score_adj, now.oom_score_adj_values[0], &why)) {
@@ -124,7 +145,53 @@ bool TryApply(const Config& before, std::string* culprit, std::string* error) {
                "). This will result in key eviction and/or the inability to accept new write commands depending on the "
                "maxmemory-policy.");
   }
+  if (now.requirepass != before.requirepass) acl.SetDefaultPassword(now.requirepass);
   return true;
+}
+
+// The first of the TLS settings that were given, by any of which certificates are read anew, also if it has not
+// changed.
+const std::string* TlsWish(const ConfigStore::Wishes& wishes) {
+  for (const auto& [name, value] : wishes) {
+    std::string lower = LowerCase(name);
+    if (lower.starts_with("tls-") && lower != "tls-auth-clients") return &name;
+  }
+  return nullptr;
+}
+
+bool TryListen(const Config& before, std::string* culprit, std::string* error) {
+  const Config& now = server.config();
+  if (now.port == before.port && now.tls_port == before.tls_port && now.bind == before.bind) return true;
+  if (server.listeners.Renew(before, now, culprit)) return true;
+  *error = *culprit == "bind" ? "Failed to bind to specified addresses."
+                              : "Unable to listen on this port. Check server logs.";
+  return false;
+}
+
+// What CONFIG SET can refuse only once it tries. Nothing has changed when it does.
+bool TryApply(const Config& before, const ConfigStore::Wishes& wishes, std::string* culprit, std::string* error) {
+  const Config& now = server.config();
+  const std::string* tls_wish = TlsWish(wishes);
+  TlsContexts fresh;
+  bool good = true;
+  if (tls_wish != nullptr && TlsContexts::Wanted(now) && !fresh.Renew(now)) {
+    *culprit = *tls_wish;
+    *error = "Unable to update TLS configuration. Check server logs.";
+    good = false;
+  }
+  good = good && TryListen(before, culprit, error);
+  if (good && !TryRest(before, culprit, error)) {
+    std::string nobody;
+    server.listeners.Renew(now, before, &nobody);
+    good = false;
+  }
+  if (!good) {
+    LogWarning("Failed applying new configuration. Possibly related to new " + *culprit +
+               " setting. Restoring previous settings.");
+  } else if (fresh.accept != nullptr) {
+    server.tls = std::move(fresh);
+  }
+  return good;
 }
 
 }  // namespace
@@ -133,7 +200,13 @@ void Server::ApplyConfig() {
   const Config& config = store_.values();
   ApplyLimits(config);
   ApplyMemory(config);
-  notify_classes = config.notify_keyspace_events;
+  // Without K or E nobody is told, whatever the classes.
+  constexpr uint32_t kForms = kNotifyKeyspace | kNotifyKeyevent;
+  notify_classes = config.notify_keyspace_events & kForms ? config.notify_keyspace_events : 0;
+  KeyTracking::max_keys = static_cast<size_t>(config.tracking_table_max_keys);
+  all_channels_by_default = config.acl_pubsub_default == "allchannels";
+  acl_log.SetLimit(static_cast<size_t>(config.acllog_max_len));
+  CommandWatch::Configure(config);
   SetLog(LevelOf(config.loglevel), config.logfile);
 }
 

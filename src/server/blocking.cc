@@ -1,12 +1,20 @@
 #include "server/blocking.h"
 
+#include <x86intrin.h>
+
 #include <algorithm>
 #include <bit>
 #include <iterator>
+#include <mutex>
 
+#include "resp/errors.h"
+#include "server/acl_log.h"
+#include "server/command_watch.h"
 #include "server/connection.h"
 #include "server/dispatch.h"
+#include "server/server.h"
 #include "server/server_context.h"
+#include "server/shard_locks.h"
 #include "server/worker.h"
 
 namespace brim {
@@ -24,12 +32,16 @@ void Blocking::Begin(ServerContext& context, const BlockRequest& request) {
   waiter->worker = connection.worker;
   waiter->connection_id = connection.id;
   waiter->command = &context.command();
-  for (std::string_view arg : context.argv()) waiter->argv_bytes.emplace_back(arg);
+  for (std::string_view arg : request.words.empty() ? context.argv() : request.words)
+    waiter->argv_bytes.emplace_back(arg);
   for (const std::string& arg : waiter->argv_bytes) waiter->argv.push_back(arg);
   waiter->db = context.db();
   waiter->resp = connection.resp;
+  waiter->user = connection.user;
   waiter->type = request.type;
   waiter->on_timeout = request.on_timeout;
+  waiter->text = request.text;
+  waiter->ends_without_key = request.ends_without_key;
   for (std::string_view key : request.keys) {
     if (std::find(waiter->keys.begin(), waiter->keys.end(), key) == waiter->keys.end()) waiter->keys.emplace_back(key);
   }
@@ -45,6 +57,10 @@ void Blocking::Begin(ServerContext& context, const BlockRequest& request) {
     waiter->deadline_ms = context.now_ms() + request.timeout_ms;
     connection.worker->AddDeadline(waiter->deadline_ms, connection.id);
   }
+  if (request.look_again_ms > 0) {
+    waiter->look_again_ms = request.look_again_ms;
+    connection.worker->AddDeadline(waiter->look_again_ms, connection.id);
+  }
   connection.waiter = std::move(waiter);
   blocked_clients.fetch_add(1, std::memory_order_relaxed);
 }
@@ -53,11 +69,23 @@ void Blocking::Begin(ServerContext& context, const BlockRequest& request) {
 void Blocking::Withdraw(Waiter& waiter) {
   for (const std::string& key : waiter.keys) {
     Shard& shard = shards.Of(HashBytes(key));
-    shard.lock().lock();
+    LockPatiently(*waiter.worker, shard);
     shard.RemoveWaiter(waiter.db, key, &waiter);
     if (waiter.mover) shard.movers--;
     shard.lock().unlock();
   }
+}
+
+// What serving took is the blocked command's time, not the one's that filled the key, nor the next one's.
+void Blocking::CountServed(Worker& worker, Waiter& waiter, const Reply& reply, uint64_t began) {
+  worker.ticks = __rdtsc();
+  waiter.served = true;
+  waiter.serving_ticks = worker.ticks - began;
+  CommandFigures& figures = worker.figures.commands_by_id[static_cast<size_t>(waiter.command->id)];
+  figures.ticks += waiter.serving_ticks;
+  if (reply.errors() == 0) return;
+  figures.failed++;
+  server.CountError(worker, reply);
 }
 
 // Runs the blocked command again into a buffer of its own. True when it was served.
@@ -65,6 +93,16 @@ bool Blocking::TryServe(Worker& worker, Waiter& waiter, std::string_view key, ui
   if (waiter.claimed.exchange(true, std::memory_order_acq_rel)) return false;
   OutputBuffer buffer;
   Reply reply(&buffer, waiter.resp);
+  // The user may have changed since.
+  if (!waiter.user->unrestricted) {
+    waiter.verdict = CheckAcl(*waiter.user, *waiter.command, waiter.argv, &waiter.denied);
+    if (waiter.verdict != AclVerdict::kAllowed) {
+      reply.Error(DenialText(waiter.verdict, *waiter.command));
+      server.CountError(worker, reply);
+      Send(waiter, std::move(buffer));
+      return true;
+    }
+  }
   ServerContext context(&worker);
   context.reply_ = &reply;
   context.argv_ = waiter.argv;
@@ -78,6 +116,7 @@ bool Blocking::TryServe(Worker& worker, Waiter& waiter, std::string_view key, ui
   context.waking_key_ = key;
   context.waking_keys_ = waiter.key_views;
   context.waking_waiter_ = &waiter;
+  uint64_t began = __rdtsc();
   try {
     EffectScope scope(context, *waiter.command);
     waiter.command->handler(context);
@@ -89,9 +128,24 @@ bool Blocking::TryServe(Worker& worker, Waiter& waiter, std::string_view key, ui
     waiter.claimed.store(false, std::memory_order_release);
     return false;
   }
+  CountServed(worker, waiter, reply, began);
+  Send(waiter, std::move(buffer));
+  return true;
+}
+
+// To the connection's thread.
+void Blocking::Send(Waiter& waiter, OutputBuffer&& reply) {
   auto shared = waiter.shared_from_this();
-  auto sent = std::make_shared<OutputBuffer>(std::move(buffer));
+  auto sent = std::make_shared<OutputBuffer>(std::move(reply));
   waiter.worker->loop().Post([shared, sent] { Finish(shared, std::move(*sent)); });
+}
+
+// The key that an XREADGROUP waits for is gone, or is no stream.
+bool Blocking::EndWithoutKey(Waiter& waiter) {
+  if (waiter.claimed.exchange(true, std::memory_order_acq_rel)) return false;
+  OutputBuffer buffer;
+  Reply(&buffer, waiter.resp).Error(errors::kUnblockedNoKey);
+  Send(waiter, std::move(buffer));
   return true;
 }
 
@@ -128,9 +182,11 @@ void Blocking::ServeKey(Worker& worker, const Shard::ReadyKey& key, uint64_t loc
   std::deque<KeyWaiter*> in_order = *waiting;  // served ones leave the list meanwhile
   for (KeyWaiter* each : in_order) {
     KeyRef ref = shard.db(key.db).Find(key.key, hash);
-    if (!ref) return;
     auto* waiter = static_cast<Waiter*>(each);
-    if (ref.type() != waiter->type) continue;
+    if (!ref || ref.type() != waiter->type) {
+      if (waiter->ends_without_key && EndWithoutKey(*waiter)) shard.RemoveWaiter(key.db, key.key, each);
+      continue;
+    }
     if (TryServe(worker, *waiter, key.key, shard_locking ? locked : ~uint64_t{0})) {
       shard.RemoveWaiter(key.db, key.key, each);
     }
@@ -142,10 +198,29 @@ void Blocking::Finish(const std::shared_ptr<Waiter>& waiter, OutputBuffer&& repl
   Connection* connection = waiter->worker->FindConnection(waiter->connection_id);
   if (connection == nullptr || connection->waiter != waiter) return;  // it went away; Abandon has withdrawn the waiter
   Withdraw(*waiter);
+  if (waiter->verdict != AclVerdict::kAllowed) {
+    NoteDenial(*connection, ReasonOf(waiter->verdict), AclContext::kTopLevel,
+               DeniedObject(waiter->verdict, *waiter->command, waiter->argv, waiter->denied), waiter->user->name);
+  }
+  if (waiter->served) CommandWatch::NoteServed(*connection, *waiter, reply.size_bytes());
   connection->waiter.reset();
   blocked_clients.fetch_sub(1, std::memory_order_relaxed);
   connection->Deliver(std::move(reply));
   connection->ResumeInput();
+}
+
+void Blocking::LookAgain(Connection& connection) {
+  constexpr int64_t kEveryMs = 1000;
+  std::shared_ptr<Waiter> waiter = connection.waiter;
+  Worker& worker = *waiter->worker;
+  waiter->look_again_ms = worker.now_ms + kEveryMs;
+  worker.AddDeadline(waiter->look_again_ms, connection.id);
+  for (const std::string& key : waiter->keys) {
+    Shard& shard = shards.Of(HashBytes(key));
+    std::lock_guard guard(shard.lock());
+    shard.SignalReady(waiter->db, key);
+    ServeReady(worker, uint64_t{1} << shard.index());
+  }
 }
 
 bool Blocking::TimeOut(Connection& connection) { return Unblock(connection, false); }
@@ -156,14 +231,15 @@ bool Blocking::Unblock(Connection& connection, bool with_error) {
   OutputBuffer buffer;
   Reply reply(&buffer, waiter->resp);
   if (with_error) {
-    reply.Error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    reply.Error(errors::kUnblocked);
+  } else if (waiter->on_timeout == BlockRequest::kText) {
+    buffer.Append(waiter->text);
   } else if (waiter->on_timeout == BlockRequest::kNullBulk) {
     reply.Null();
   } else {
     reply.NullArray();
   }
-  auto sent = std::make_shared<OutputBuffer>(std::move(buffer));
-  waiter->worker->loop().Post([waiter, sent] { Finish(waiter, std::move(*sent)); });
+  Send(*waiter, std::move(buffer));
   return true;
 }
 
@@ -173,6 +249,14 @@ void Blocking::Abandon(Connection& connection) {
   Withdraw(*connection.waiter);
   connection.waiter.reset();
   blocked_clients.fetch_sub(1, std::memory_order_relaxed);
+}
+
+size_t Blocking::MemoryUsage(const Waiter& waiter) {
+  size_t bytes = sizeof(Waiter) + waiter.text.capacity();
+  for (const std::string& word : waiter.argv_bytes)
+    bytes += sizeof(std::string) + sizeof(std::string_view) + word.size();
+  for (const std::string& key : waiter.keys) bytes += sizeof(std::string) + sizeof(std::string_view) + key.size();
+  return bytes;
 }
 
 }  // namespace brim

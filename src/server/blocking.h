@@ -13,6 +13,7 @@
 
 #include "command/context.h"
 #include "command/registry.h"
+#include "server/acl_check.h"
 #include "store/shard.h"
 
 namespace brim {
@@ -32,10 +33,21 @@ struct Waiter final : KeyWaiter, std::enable_shared_from_this<Waiter> {
   int db = 0;
   int resp = 2;
   Type type = Type::kList;
-  bool mover = false;       // writes to a key it does not wait for
-  int64_t deadline_ms = 0;  // 0: none
+  bool mover = false;  // writes to a key it does not wait for
+  bool ends_without_key = false;
+  int64_t deadline_ms = 0;    // 0: none
+  int64_t look_again_ms = 0;  // the next time at which it is tried though nothing was signalled; 0: never
   BlockRequest::OnTimeout on_timeout = BlockRequest::kNullArray;
+  std::string text;
   std::atomic<bool> claimed{false};
+  std::shared_ptr<User> user;  // of the connection
+  // Set by who claimed it: what the user is denied by now, and which argument.
+  AclVerdict verdict = AclVerdict::kAllowed;
+  size_t denied = 0;
+  bool served = false;         // else its time was over
+  uint64_t serving_ticks = 0;  // what running it again took
+  // What it took before it waited.
+  uint64_t ticks = 0;
 };
 
 class Blocking {
@@ -46,19 +58,25 @@ class Blocking {
   static void ServeReady(Worker& worker, uint64_t locked);
   // The connection's thread: its time is over. False when it is being served at this moment (ask again soon).
   static bool TimeOut(Connection& connection);
+  // The connection's thread, no locks held: what it waits for may have come with time.
+  static void LookAgain(Connection& connection);
   // CLIENT UNBLOCK, FLUSHALL of blocked ... with an error or as if timed out. False when not blocked. Every thread is
   // paused, or it is the connection's own.
   static bool Unblock(Connection& connection, bool with_error);
   // The connection goes away.
   static void Abandon(Connection& connection);
   static std::atomic<int> blocked_clients;
+  static size_t MemoryUsage(const Waiter& waiter);
 
  private:
   static std::vector<Shard::ReadyKey> TakeReady(uint64_t locked);
   static void ServeKey(Worker& worker, const Shard::ReadyKey& key, uint64_t locked);
+  static bool EndWithoutKey(Waiter& waiter);
+  static void CountServed(Worker& worker, Waiter& waiter, const Reply& reply, uint64_t began);
   static bool TryServe(Worker& worker, Waiter& waiter, std::string_view key, uint64_t locked);
   static void Finish(const std::shared_ptr<Waiter>& waiter, OutputBuffer&& reply);
   static void Withdraw(Waiter& waiter);
+  static void Send(Waiter& waiter, OutputBuffer&& reply);
 };
 
 }  // namespace brim

@@ -8,12 +8,12 @@
 #include "commands/arguments.h"
 #include "server/blocking.h"
 #include "server/client_filter.h"
+#include "server/client_line.h"
 #include "server/connection.h"
 #include "server/log.h"
 #include "server/server.h"
 #include "server/server_commands.h"
 #include "server/server_context.h"
-#include "server/transaction.h"
 #include "server/worker.h"
 
 namespace brim {
@@ -25,21 +25,6 @@ Connection& Own(Context& context) { return AsServer(context).connection(); }
 // A name, library name or version: printable, no spaces.
 bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
-}
-
-// Client-side caching comes later: nobody tracks.
-void ClientGetredir(Context& context) { context.reply().Integer(-1); }
-
-void ClientTrackinginfo(Context& context) {
-  Reply& reply = context.reply();
-  reply.MapHeader(3);
-  reply.Bulk("flags");
-  reply.SetHeader(1);
-  reply.Bulk("off");
-  reply.Bulk("redirect");
-  reply.Integer(-1);
-  reply.Bulk("prefixes");
-  reply.ArrayHeader(0);
 }
 
 void ClientId(Context& context) { context.reply().Integer(static_cast<int64_t>(Own(context).id)); }
@@ -92,53 +77,38 @@ std::vector<Connection*> AllConnections() {
 
 void ClientList(Context& context) {
   ClientFilter filter;
-  size_t i = 2;
-  if (context.argc() == 4 && ArgIs(context, 2, "TYPE")) {
-    if (!filter.SetType(context.arg(3))) {
-      context.reply().Error("ERR Unknown client type '" + std::string(context.arg(3)) + "'");
-      return;
-    }
-  } else if (context.argc() > 3 && ArgIs(context, 2, "ID")) {
-    for (i = 3; i < context.argc(); i++) {
-      int64_t id;
-      if (!ParseIntArg(context, i, &id, "ERR Invalid client ID")) return;
-      filter.ids.push_back(static_cast<uint64_t>(id));
-    }
-  } else if (context.argc() != 2) {
-    context.reply().Error(errors::kSyntax);
-    return;
-  }
+  if (!filter.Parse(context, true)) return;
   std::string text;
-  for (Connection* connection : AllConnections()) {
-    if (filter.Matches(*connection)) text += DescribeConnection(*connection) + "\n";
+  auto add = [&](const Connection& connection) {
+    if (filter.skip_me && &connection == &Own(context)) return;
+    if (filter.Matches(connection)) text += DescribeConnection(connection) + "\n";
+  };
+  std::vector<Connection*> all = AllConnections();
+  if (const std::vector<uint64_t>* ids = filter.OnlyIds()) {
+    // In the order in which they were named, and as often.
+    for (uint64_t id : *ids) {
+      auto found = std::lower_bound(all.begin(), all.end(), id, [](Connection* c, uint64_t n) { return c->id < n; });
+      if (found != all.end() && (*found)->id == id) add(**found);
+    }
+  } else {
+    for (const Connection* connection : all) add(*connection);
   }
   context.reply().Verbatim(text, "txt");
-}
-
-void Kill(Context& context, Connection& victim) {
-  if (&victim == &Own(context)) {
-    victim.CloseAfterReply();
-    return;
-  }
-  victim.close_soon = true;
-  victim.worker->loop().Post([worker = victim.worker, id = victim.id] {
-    if (Connection* connection = worker->FindConnection(id)) worker->CloseLater(connection);
-  });
 }
 
 void ClientKill(Context& context) {
   ClientFilter filter;
   bool old_form = context.argc() == 3;
-  bool skip_me = !old_form;
+  filter.skip_me = !old_form;
   if (old_form) {
-    filter.address = context.arg(2);
-  } else if (!ParseKillFilter(context, &filter, &skip_me)) {
+    filter.OnlyAddress(context.arg(2));
+  } else if (!filter.Parse(context, false)) {
     return;
   }
   int64_t killed = 0;
   for (Connection* connection : AllConnections()) {
-    if (!filter.Matches(*connection) || (skip_me && connection == &Own(context))) continue;
-    Kill(context, *connection);
+    if (!filter.Matches(*connection) || (filter.skip_me && connection == &Own(context))) continue;
+    CutConnection(*connection, &Own(context));
     killed++;
   }
   if (!old_form) {
@@ -148,6 +118,14 @@ void ClientKill(Context& context) {
   } else {
     context.reply().Ok();
   }
+}
+
+// What a client says that it understands; what is not known is for others.
+void ClientCapa(Context& context) {
+  for (size_t i = 2; i < context.argc(); i++) {
+    if (ArgIs(context, i, "REDIRECT")) Own(context).takes_redirects = true;
+  }
+  context.reply().Ok();
 }
 
 void ClientPause(Context& context) {
@@ -217,6 +195,7 @@ void ClientUnblock(Context& context) {
   if (!ParseIntArg(context, 2, &id)) return;
   for (Connection* connection : AllConnections()) {
     if (connection->id == static_cast<uint64_t>(id) && Blocking::Unblock(*connection, with_error)) {
+      connection->waiter->served = true;
       context.reply().Integer(1);
       return;
     }
@@ -262,6 +241,17 @@ constexpr CommandSpec kRows[] = {
      "Commands about connections.",
      "",
      nullptr},
+    {"client|capa",
+     -3,
+     kNoScript | kLoading | kStale,
+     {},
+     kCatConnection,
+     Group::kConnection,
+     "8.0.0",
+     "O(1)",
+     "Says what the client understands beyond the protocol.",
+     "capability [capability ...]",
+     ClientCapa},
     {"client|getname",
      2,
      kPlain,
@@ -284,28 +274,6 @@ constexpr CommandSpec kRows[] = {
      "Lists the subcommands.",
      "",
      ContainerHelp},
-    {"client|getredir",
-     2,
-     kPlain,
-     {},
-     kCatConnection,
-     Group::kConnection,
-     "6.0.0",
-     "O(1)",
-     "Answers to whom invalidations are sent: -1, to nobody.",
-     "",
-     ClientGetredir},
-    {"client|trackinginfo",
-     2,
-     kPlain,
-     {},
-     kCatConnection,
-     Group::kConnection,
-     "6.2.0",
-     "O(1)",
-     "Answers how the connection tracks keys: not at all.",
-     "",
-     ClientTrackinginfo},
     {"client|id",
      2,
      kPlain,
@@ -448,45 +416,5 @@ constexpr CommandSpec kRows[] = {
 }  // namespace
 
 const CommandTable kClientCommands = kRows;
-
-std::string DescribeConnection(const Connection& connection) {
-  std::string flags;
-  bool in_multi = connection.transaction != nullptr && connection.transaction->in_multi;
-  if (in_multi) flags += 'x';
-  if (connection.waiter != nullptr) flags += 'b';
-  if (connection.transaction != nullptr && connection.transaction->watch.touched.load(std::memory_order_relaxed))
-    flags += 'd';
-  if (connection.close_after_reply) flags += 'c';
-  if (connection.close_soon) flags += 'A';
-  if (connection.is_unix) flags += 'U';
-  if (connection.no_evict) flags += 'e';
-  if (connection.no_touch) flags += 'T';
-  if (flags.empty()) flags = "N";
-  int64_t now_ms = coarse_clock.now_ms;
-  auto number = [](int64_t n) { return std::to_string(n); };
-  std::string events = connection.waiting_to_write ? "rw" : "r";
-  std::string text =
-      "id=" + number(static_cast<int64_t>(connection.id)) + " addr=" + connection.address +
-      " laddr=" + connection.local_address + " fd=" + number(connection.fd) + " name=" + connection.name +
-      " age=" + number((now_ms - connection.created_ms) / 1000) +
-      " idle=" + number((now_ms - connection.last_active_ms) / 1000) + " flags=" + flags +
-      " db=" + number(connection.db) + " sub=0 psub=0 ssub=0 multi=" +
-      number(in_multi ? static_cast<int64_t>(connection.transaction->queue.size()) : -1) +
-      " qbuf=" + number(static_cast<int64_t>(connection.input_bytes())) +
-      " qbuf-free=" + number(static_cast<int64_t>(connection.input_capacity() - connection.input_bytes())) +
-      " argv-mem=0 multi-mem=" +
-      number(connection.transaction != nullptr
-                 ? static_cast<int64_t>(Transactions::MemoryUsage(*connection.transaction))
-                 : 0) +
-      " rbs=0 rbp=0 obl=0 oll=" + number(connection.output.empty() ? 0 : 1) +
-      " omem=" + number(static_cast<int64_t>(connection.output.owned_bytes())) +
-      " tot-mem=" + number(static_cast<int64_t>(connection.MemoryUsage())) + " events=" + events +
-      " cmd=" + (connection.last_command != nullptr ? std::string(connection.last_command->spec->name) : "NULL") +
-      " user=" + connection.user + " redir=-1 resp=" + number(connection.resp);
-  if (!connection.library_name.empty() || !connection.library_version.empty()) {
-    text += " lib-name=" + connection.library_name + " lib-ver=" + connection.library_version;
-  }
-  return text;
-}
 
 }  // namespace brim

@@ -4,10 +4,13 @@
 #include <vector>
 
 #include "memory/pressure.h"
+#include "server/client_line.h"
 #include "server/connection.h"
 #include "server/log.h"
 #include "server/memory_guard.h"
+#include "server/purge.h"
 #include "server/server.h"
+#include "server/tracking.h"
 #include "server/worker.h"
 
 namespace brim {
@@ -16,24 +19,46 @@ namespace {
 
 constexpr size_t kWorthCutting = 4 << 10;  // clients with less are not what fills the memory
 
+constexpr size_t kSparedBytes = 64 << 10;  // of a client that goes on: what is in a pipeline
+constexpr int64_t kJustServedMs = 100;
+
 struct Victim {
   size_t bytes;
   Connection* connection;
+  bool last;
 };
 
-// This worker's clients by the memory their buffers take, the biggest first.
+// Whether it is not this client that holds things up: its turn was put off, or it has just been served and takes its
+// replies.
+bool GoesOn(const Connection& connection) {
+  if (connection.deferred) return true;
+  return connection.output.empty() && connection.worker->now_ms - connection.served_ms < kJustServedMs;
+}
+
+// This worker's clients by the memory their buffers take, the biggest first; those who go on come last, if at all.
 std::vector<Victim> Biggest(const Worker& worker) {
   std::vector<Victim> victims;
   for (const auto& [id, connection] : worker.connections()) {
     if (connection->close_soon || connection->no_evict || connection.get() == worker.serving) continue;
     size_t bytes = connection->BufferBytes();
-    if (bytes >= kWorthCutting) victims.push_back({bytes, connection.get()});
+    bool goes_on = GoesOn(*connection);
+    if (bytes >= (goes_on ? kSparedBytes : kWorthCutting)) victims.push_back({bytes, connection.get(), goes_on});
   }
   std::sort(victims.begin(), victims.end(), [](const Victim& a, const Victim& b) {
     // Equals: who has waited longest for its peer to read or go on writing.
+    if (a.last != b.last) return b.last;
     return a.bytes != b.bytes ? a.bytes > b.bytes : a.connection->last_active_ms < b.connection->last_active_ms;
   });
   return victims;
+}
+
+void CutClient(Worker& worker, Connection& connection, size_t bytes, int64_t clients) {
+  LogWarning("Closing client over maxmemory-clients (" + std::to_string(clients) +
+             " bytes of all clients): " + DescribeConnection(connection));
+  connection.CloseSoon();
+  worker.figures.memory_cuts++;
+  worker.figures.memory_cut_bytes += bytes;
+  CountRung(Rung::kCutClients, bytes);
 }
 
 }  // namespace
@@ -44,19 +69,25 @@ size_t KeepClientsInBounds(Worker& worker) {
   if (clients <= MemoryGuard::client_allowance()) return 0;
   int64_t over = clients - MemoryGuard::ClientRoom();
   if (over <= 0) return 0;
-  size_t freed = 0;
+  // What clients have read can be forgotten, which costs them a question more; only then have they to go.
+  size_t freed = KeyTracking::Shrink(static_cast<size_t>(over));
   for (const Victim& victim : Biggest(worker)) {
     if (static_cast<int64_t>(freed) >= over) break;
-    LogWarning("Closing client over maxmemory-clients (" + std::to_string(clients) +
-               " bytes in all buffers): " + DescribeConnection(*victim.connection));
+    CutClient(worker, *victim.connection, victim.bytes, clients);
     victim.connection->DropBuffers();
-    victim.connection->CloseSoon();
-    worker.figures.memory_cuts++;
-    worker.figures.memory_cut_bytes += victim.bytes;
-    CountRung(Rung::kCutClients, victim.bytes);
     freed += victim.bytes;
   }
+  if (freed > 0) NoteClientsFreed();
   return freed;
+}
+
+bool CutWhenOver(Connection& connection) {
+  int64_t clients = ClientMemory();
+  if (connection.no_evict || clients <= MemoryGuard::client_allowance() || clients <= MemoryGuard::ClientRoom()) {
+    return false;
+  }
+  CutClient(*connection.worker, connection, connection.BufferBytes(), clients);
+  return true;
 }
 
 }  // namespace brim

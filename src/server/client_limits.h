@@ -6,10 +6,13 @@
 
 namespace brim {
 
+class Connection;
 class Worker;
 
 // At the end of a turn, and when one connection's buffers have grown: closes this worker's clients until all clients'
 // buffers fit into MemoryGuard::ClientRoom(). Returns the bytes freed. A few instructions when they fit.
 size_t KeepClientsInBounds(Worker& worker);
+// In a command that goes on taking memory for its connection: closes it when all clients' memory is over that bound.
+bool CutWhenOver(Connection& connection);
 
 }  // namespace brim

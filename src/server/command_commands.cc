@@ -16,12 +16,9 @@ namespace brim {
 
 namespace {
 
-struct Named {
-  uint32_t bit;
-  const char* name;
-};
+using Named = BitName;
 
-// In the order in which redis-server prints them.
+// In the order in which redis-server prints them; it keeps kMayReplicate to itself.
 constexpr Named kFlagNames[] = {
     {kWrite, "write"},
     {kReadonly, "readonly"},
@@ -37,35 +34,11 @@ constexpr Named kFlagNames[] = {
     {kAsking, "asking"},
     {kFast, "fast"},
     {kNoAuth, "no_auth"},
-    {kMayReplicate, "may_replicate"},
     {kNoAsyncLoading, "no_async_loading"},
     {kNoMulti, "no_multi"},
+    {kNoMandatoryKeys, "no_mandatory_keys"},
     {kMovableKeys, "movablekeys"},
     {kAllowBusy, "allow_busy"},
-};
-
-constexpr Named kCategoryNames[] = {
-    {kCatKeyspace, "keyspace"},
-    {kCatRead, "read"},
-    {kCatWrite, "write"},
-    {kCatSet, "set"},
-    {kCatSortedSet, "sortedset"},
-    {kCatList, "list"},
-    {kCatHash, "hash"},
-    {kCatString, "string"},
-    {kCatBitmap, "bitmap"},
-    {kCatHyperLogLog, "hyperloglog"},
-    {kCatGeo, "geo"},
-    {kCatStream, "stream"},
-    {kCatPubSub, "pubsub"},
-    {kCatAdmin, "admin"},
-    {kCatFast, "fast"},
-    {kCatSlow, "slow"},
-    {kCatBlocking, "blocking"},
-    {kCatDangerous, "dangerous"},
-    {kCatConnection, "connection"},
-    {kCatTransaction, "transaction"},
-    {kCatScripting, "scripting"},
 };
 
 constexpr Named kKeyFlagNames[] = {
@@ -223,7 +196,7 @@ void ReplyInfo(Reply& reply, const Command& command) {
   reply.Integer(range.first);
   reply.Integer(range.last);
   reply.Integer(range.step);
-  ReplyNames(reply, kCategoryNames, CategoriesOf(spec), "@", true);
+  ReplyNames(reply, AclCategories(), CategoriesOf(spec), "@", true);
   ReplyTips(reply, spec.tips);
   ReplyKeySpecs(reply, spec);
   reply.SetHeader(command.subcommands.size());
@@ -307,7 +280,9 @@ void ReplyDocs(Reply& reply, const Command& command) {
   const CommandSpec& spec = *command.spec;
   bool has_arguments = *spec.syntax != '\0';
   bool deprecated = spec.deprecated_since != nullptr;
-  reply.MapHeader(3u + (*spec.complexity != '\0') + deprecated * 3u + has_arguments + !command.subcommands.empty());
+  bool system = (spec.flags & kSysCommand) != 0;
+  reply.MapHeader(3u + (*spec.complexity != '\0') + (deprecated || system) + deprecated * 2u + has_arguments +
+                  !command.subcommands.empty());
   auto field = [&reply](const char* name, std::string_view text) {
     reply.Bulk(name);
     reply.Bulk(text);
@@ -316,10 +291,13 @@ void ReplyDocs(Reply& reply, const Command& command) {
   field("since", spec.since);
   field("group", kGroupNames[static_cast<int>(spec.group)]);
   if (*spec.complexity != '\0') field("complexity", spec.complexity);
-  if (deprecated) {
+  if (deprecated || system) {
     reply.Bulk("doc_flags");
-    reply.SetHeader(1);
-    reply.Simple("deprecated");
+    reply.SetHeader(static_cast<size_t>(deprecated) + system);
+    if (deprecated) reply.Simple("deprecated");
+    if (system) reply.Simple("syscmd");
+  }
+  if (deprecated) {
     field("deprecated_since", spec.deprecated_since);
     field("replaced_by", spec.replaced_by);
   }
@@ -373,7 +351,7 @@ void CommandList(Context& context) {
     return;
   }
   uint32_t bit = 0;
-  for (const Named& each : kCategoryNames) bit |= EqualsNoCase(category, each.name) ? each.bit : 0;
+  for (const Named& each : AclCategories()) bit |= EqualsNoCase(category, each.name) ? each.bit : 0;
   std::vector<std::string_view> names;
   auto consider = [&](const Command& command) {
     std::string_view name =
@@ -382,10 +360,8 @@ void CommandList(Context& context) {
     if (!pattern.empty() && !GlobMatch(pattern, name, true)) return;
     names.push_back(name);
   };
-  bool filtered = context.argc() == 5;
   for (const Command* command : TopLevel()) {
     consider(*command);
-    if (!filtered) continue;
     for (const Command* sub : command->subcommands) consider(*sub);
   }
   context.reply().ArrayHeader(names.size());
@@ -393,13 +369,6 @@ void CommandList(Context& context) {
 }
 
 // --- GETKEYS
-
-// What the command does with the key. SET is the one whose options decide: GET reads it too.
-uint32_t KeyFlagsOf(std::span<const std::string_view> argv, const KeyPosition& key) {
-  if (!(key.flags & kKeyVariableFlags)) return key.flags;
-  bool reads = std::any_of(argv.begin() + 2, argv.end(), [](std::string_view arg) { return EqualsNoCase(arg, "GET"); });
-  return reads ? kKeyRW | kKeyAccess | kKeyUpdate : kKeyOW | kKeyUpdate;
-}
 
 void GetKeysGeneric(Context& context, bool with_flags) {
   std::span<const std::string_view> argv = context.argv().subspan(2);
@@ -427,7 +396,7 @@ void GetKeysGeneric(Context& context, bool with_flags) {
   for (const KeyPosition& key : keys) {
     if (with_flags) reply.ArrayHeader(2);
     reply.Bulk(argv[key.index]);
-    if (with_flags) ReplyNames(reply, kKeyFlagNames, KeyFlagsOf(argv, key), "", true);
+    if (with_flags) ReplyNames(reply, kKeyFlagNames, KeyFlagsOf(*command, argv, key), "", true);
   }
 }
 

@@ -9,6 +9,7 @@ namespace brim {
 namespace {
 
 bool IsToken(std::string_view word) {
+  if (word == "*" || word == "=" || word == "~" || word == "$") return true;
   bool upper = false;
   for (char c : word) {
     if (c >= 'a' && c <= 'z') return false;
@@ -25,8 +26,9 @@ std::string TypeOf(std::string_view name) {
                                             "destination-db", "index1",    "index2",       "increment",     "decrement",
                                             "cursor",         "rank",      "num-matches",  "len",           "limit",
                                             "protover",       "client-id", "timeout-ms",   "min-match-len", "port",
-                                            "maxage",         "samples",   "numlocal"};
-  constexpr std::string_view kDoubles[] = {"score", "timeout", "weight"};
+                                            "maxage",         "samples",   "numlocal",     "num-vertices"};
+  constexpr std::string_view kDoubles[] = {"score",    "timeout", "weight", "longitude",
+                                           "latitude", "radius",  "width",  "height"};
   auto is = [name](std::string_view each) { return each == name; };
   if (std::any_of(std::begin(kKeys), std::end(kKeys), is)) return "key";
   if (std::any_of(std::begin(kIntegers), std::end(kIntegers), is)) return "integer";
@@ -44,12 +46,11 @@ class Reader {
  public:
   explicit Reader(std::string_view text) : text_(text) {}
 
-  // Up to ']' or the end. With `repeated` set when the sequence ends in "...".
+  // Up to the end. With `repeated` set when the sequence ends in "...".
   std::vector<SyntaxNode> Sequence(bool* repeated) {
     std::vector<SyntaxNode> nodes;
-    while (SkipBlanks() && text_[at_] != ']') {
-      if (text_[at_] == '[') {
-        at_++;
+    while (SkipBlanks()) {
+      if (Opens(text_[at_])) {
         Bracket(&nodes);
         continue;
       }
@@ -70,9 +71,12 @@ class Reader {
     return at_ < text_.size();
   }
 
+  static bool Opens(char c) { return c == '[' || c == '<'; }
+  static bool Closes(char c) { return c == ']' || c == '>'; }
+
   std::string_view Word() {
     size_t begin = at_;
-    while (at_ < text_.size() && text_[at_] != ' ' && text_[at_] != ']' && text_[at_] != '[') at_++;
+    while (at_ < text_.size() && text_[at_] != ' ' && !Opens(text_[at_])) at_++;
     return text_.substr(begin, at_ - begin);
   }
 
@@ -103,12 +107,12 @@ class Reader {
 
   // A token takes the arguments behind it: one keeps its type, several are a block.
   static void JoinTokens(std::vector<SyntaxNode>* nodes) {
-    if (nodes->size() < 2 || (*nodes)[0].type != "pure-token") return;
+    if (nodes->size() < 2 || (*nodes)[0].type != "pure-token" || (*nodes)[0].optional) return;
     auto is_token = [](const SyntaxNode& node) { return node.type == "pure-token"; };
     if (std::any_of(nodes->begin() + 1, nodes->end(), is_token)) return;
     std::string token = (*nodes)[0].token;
     nodes->erase(nodes->begin());
-    if (nodes->size() == 1) {
+    if (nodes->size() == 1 && (*nodes)[0].token.empty() && !(*nodes)[0].optional) {
       (*nodes)[0].token = token;
       return;
     }
@@ -126,8 +130,8 @@ class Reader {
     int depth = 0;
     size_t begin = 0;
     for (size_t i = 0; i <= inside.size(); i++) {
-      if (i < inside.size() && inside[i] == '[') depth++;
-      if (i < inside.size() && inside[i] == ']') depth--;
+      if (i < inside.size() && Opens(inside[i])) depth++;
+      if (i < inside.size() && Closes(inside[i])) depth--;
       if (i < inside.size() && (inside[i] != '|' || depth > 0)) continue;
       parts->push_back(inside.substr(begin, i - begin));
       begin = i + 1;
@@ -139,18 +143,19 @@ class Reader {
     size_t begin = at_;
     int depth = 1;
     while (at_ < text_.size() && depth > 0) {
-      depth += text_[at_] == '[' ? 1 : text_[at_] == ']' ? -1 : 0;
+      depth += Opens(text_[at_]) ? 1 : Closes(text_[at_]) ? -1 : 0;
       at_++;
     }
     return text_.substr(begin, at_ - begin - 1);
   }
 
   void Bracket(std::vector<SyntaxNode>* nodes) {
+    bool optional = text_[at_++] == '[';
     std::string_view inside = Inside();
     std::vector<std::string_view> parts;
     bool repeated = false;
     std::vector<SyntaxNode> content;
-    if (inside.find("...") == std::string_view::npos && SplitAlternatives(inside, &parts)) {
+    if (!inside.ends_with("...") && SplitAlternatives(inside, &parts)) {
       SyntaxNode choice;
       choice.type = "oneof";
       for (std::string_view part : parts) choice.children.push_back(AsOne(Reader(part).Sequence(nullptr)));
@@ -161,8 +166,9 @@ class Reader {
     }
     if (repeated && Repeats(nodes, content)) return;
     SyntaxNode node = AsOne(std::move(content));
-    node.optional = true;
+    node.optional = optional;
     node.multiple |= repeated;
+    node.repeats_token |= repeated && !node.token.empty();
     nodes->push_back(std::move(node));
   }
 

@@ -1,7 +1,7 @@
 #pragma once
 // A row's syntax string as the argument tree that COMMAND DOCS shows:
-//   words in lower case are arguments, in upper case tokens; a token before arguments belongs to them;
-//   [x] is optional, [x ...] behind an equal x repeats it, a|b are alternatives.
+//   words in lower case are arguments, in upper case (and * = ~ $) tokens; a token before arguments belongs to them;
+//   [x] is optional, [x ...] behind an equal x repeats it, a|b are alternatives, <a|b> one of which has to be there.
 #include <memory>
 #include <string>
 #include <string_view>

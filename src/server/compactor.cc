@@ -6,9 +6,11 @@
 #include "base/monotonic.h"
 #include "memory/pressure.h"
 #include "server/config.h"
+#include "server/latency_monitor.h"
 #include "server/memory_guard.h"
 #include "server/purge.h"
 #include "server/server.h"
+#include "server/shard_locks.h"
 #include "server/worker.h"
 #include "store/shard.h"
 
@@ -39,7 +41,7 @@ size_t Tolerated(const PagePools& pools, bool pressing) {
 }
 
 // The shared pages of entries, under the locks of all shards.
-bool SliceShared(int64_t deadline, bool pressing, size_t* freed) {
+bool SliceShared(Worker& worker, int64_t deadline, bool pressing, size_t* freed) {
   Heap::Shared& shared = Heap::shared();
   size_t tolerated;
   bool worth;
@@ -51,11 +53,14 @@ bool SliceShared(int64_t deadline, bool pressing, size_t* freed) {
   }
   BeginSharedParts(tolerated);
   if (!worth || shared_busy.test_and_set(std::memory_order_acquire)) return true;
-  for (int i = 0; i < shards.count(); i++) shards[i].lock().lock();
+  if (!LockShards(worker, AllShards())) {
+    shared_busy.clear(std::memory_order_release);
+    return true;
+  }
   size_t before = shared.pools.page_bytes();
   bool done = CompactSharedEntries(deadline, tolerated);
   size_t after = shared.pools.page_bytes();
-  for (int i = 0; i < shards.count(); i++) shards[i].lock().unlock();
+  UnlockShards(AllShards());
   shared_busy.clear(std::memory_order_release);
   if (before > after) *freed += before - after;
   return done;
@@ -71,7 +76,8 @@ int FragmentationPercent(size_t* gaps) {
     *gaps = GapsOf(shared.pools);
   }
   for (int i = 0; i < shards.count(); i++) {
-    std::lock_guard guard(shards[i].lock());
+    KeptGuard guard(shards[i]);
+    if (!guard) continue;
     used += shards[i].heap().own().used_bytes();
     *gaps += GapsOf(shards[i].heap().own());
   }
@@ -93,8 +99,8 @@ int ActivePercent() {
 // Empty pages that the heaps keep for the next blocks.
 void GiveKeptPages(int first, int step) {
   for (int i = first; i < shards.count(); i += step) {
-    std::lock_guard guard(shards[i].lock());
-    shards[i].heap().own().Purge();
+    KeptGuard guard(shards[i]);
+    if (guard) shards[i].heap().own().Purge();
   }
   Heap::Shared& shared = Heap::shared();
   std::lock_guard guard(shared.lock);
@@ -112,13 +118,14 @@ void Compactor::Configure(const Config& config) {
   cycle_max = config.active_defrag_cycle_max;
 }
 
-bool Compactor::Slice(int first, int step, int64_t slice_us, bool pressing, size_t* freed) {
+bool Compactor::Slice(Worker& worker, int first, int step, int64_t slice_us, bool pressing, size_t* freed) {
   int64_t deadline = MonotonicUs() + slice_us;
   bool done = true;
   for (int i = first; i < shards.count(); i += step) {
     if (MonotonicUs() >= deadline) return false;
     Shard& shard = shards[i];
-    std::lock_guard guard(shard.lock());
+    KeptGuard guard(shard);
+    if (!guard) continue;
     size_t before = shard.heap().own().page_bytes();
     size_t tolerated = Tolerated(shard.heap().own(), pressing);
     done = shard.Compact(deadline, tolerated) && done;
@@ -127,7 +134,7 @@ bool Compactor::Slice(int first, int step, int64_t slice_us, bool pressing, size
     if (pressing) shard.heap().own().Purge();
   }
   if (MonotonicUs() >= deadline) return false;
-  return SliceShared(deadline, pressing, freed) && done;
+  return SliceShared(worker, deadline, pressing, freed) && done;
 }
 
 bool Compactor::Turn(Worker& worker, bool busy, int64_t start) {
@@ -151,11 +158,12 @@ bool Compactor::Turn(Worker& worker, bool busy, int64_t start) {
   }
   size_t freed = 0;
   int threads = static_cast<int>(server.workers().size());
-  bool done = Slice(worker.index(), threads, kSliceUs, pressing, &freed);
+  bool done = Slice(worker, worker.index(), threads, kSliceUs, pressing, &freed);
   if (done && !pressing && start - worker.last_busy_us > kRestUs) GiveKeptPages(worker.index(), threads);
   int64_t end = MonotonicUs();
   worker.next_compaction_us = end + (end - start) * (100 - percent) / percent + (done ? 1000 : 0);
   worker.compacting = !done;
+  latency_monitor.Note(LatencyEvent::kDefragCycle, end - start);
   if (freed > 0) CountRung(Rung::kCompact, freed);
   compaction_figures.time_us.fetch_add(static_cast<uint64_t>(end - start), std::memory_order_relaxed);
   compaction_figures.slices.fetch_add(1, std::memory_order_relaxed);

@@ -22,7 +22,7 @@ class Compactor {
   static void Configure(const Config& config);
   // One slice of at most `slice_us` over the shards first, first + step, ...; `pressing`: every page that can be gained
   // counts. Adds the bytes of the pages given back to *freed. True when there is nothing to be done at present.
-  static bool Slice(int first, int step, int64_t slice_us, bool pressing, size_t* freed);
+  static bool Slice(Worker& worker, int first, int step, int64_t slice_us, bool pressing, size_t* freed);
   // From a worker's turn: a slice, if there is a reason and the worker's share of time allows it. `busy`: commands were
   // served in this turn; `now_us`: monotonic. Returns true when more is to be done soon.
   static bool Turn(Worker& worker, bool busy, int64_t now_us);

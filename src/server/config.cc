@@ -167,7 +167,7 @@ bool ConfigStore::Set(const std::vector<std::pair<std::string, std::string>>& se
     texts_ = texts_before;
     return fail(settings[i].first, reason);
   }
-  if (apply_ == nullptr || apply_(before, &culprit, &reason)) return true;
+  if (apply_ == nullptr || apply_(before, settings, &culprit, &reason)) return true;
   values_ = before;
   texts_ = texts_before;
   return fail(culprit, reason);

@@ -21,6 +21,14 @@ struct ClientLimit {
 
 // Values that act somewhere. Read without a lock; changed while every thread is paused.
 // `save 60 1000`: after that many seconds, if there were that many changes.
+// How the process ends (server/shutdown).
+struct ShutdownFlags {
+  bool save = false;
+  bool nosave = false;
+  bool now = false;    // waits for no replica
+  bool force = false;  // whatever fails
+};
+
 struct SavePoint {
   int64_t seconds;
   uint64_t changes;
@@ -38,6 +46,27 @@ struct Config {
   int64_t maxclients = 0;
   bool protected_mode = true;
   int threads = 0;
+  // TLS
+  int tls_port = 0;
+  std::string tls_cert_file;
+  std::string tls_key_file;
+  std::string tls_key_file_pass;
+  std::string tls_client_cert_file;
+  std::string tls_client_key_file;
+  std::string tls_client_key_file_pass;
+  std::string tls_ca_cert_file;
+  std::string tls_ca_cert_dir;
+  std::string tls_dh_params_file;
+  std::string tls_auth_clients;  // no, yes, optional
+  std::string tls_protocols;
+  std::string tls_ciphers;
+  std::string tls_ciphersuites;
+  bool tls_prefer_server_ciphers = false;
+  bool tls_session_caching = true;
+  int tls_session_cache_size = 0;
+  int tls_session_cache_timeout = 0;
+  bool tls_replication = false;
+  bool tls_cluster = false;
   // process
   bool daemonize = false;
   std::string pidfile;
@@ -65,8 +94,16 @@ struct Config {
   bool aof_disable_auto_gc = false;
   bool aof_use_rdb_preamble = true;
   bool no_appendfsync_on_rewrite = false;
+  ShutdownFlags shutdown_on_sigint;
+  ShutdownFlags shutdown_on_sigterm;
+  int shutdown_timeout = 0;            // seconds
+  bool key_memory_histograms = false;  // INFO keysizes tells what collections take, too
   // security
   std::string requirepass;
+  std::string aclfile;
+  std::string acl_pubsub_default;  // resetchannels, allchannels
+  int64_t acllog_max_len = 0;
+  std::vector<std::vector<std::string>> users;  // name and rules of the `user` lines
   ProtectedAction enable_debug_command = ProtectedAction::kNo;
   ProtectedAction enable_module_command = ProtectedAction::kNo;
   bool enable_protected_configs = false;
@@ -100,18 +137,37 @@ struct Config {
   int64_t hash_max_listpack_entries = 0;
   int64_t hash_max_listpack_value = 0;
   int64_t list_max_listpack_size = 0;
+  int64_t stream_idmp_duration = 0;
+  int64_t stream_idmp_maxsize = 0;
+  int64_t stream_node_max_bytes = 0;
+  int64_t stream_node_max_entries = 0;
   int64_t list_compress_depth = 0;
   int64_t set_max_intset_entries = 0;
   int64_t set_max_listpack_entries = 0;
   int64_t set_max_listpack_value = 0;
   int64_t zset_max_listpack_entries = 0;
   int64_t zset_max_listpack_value = 0;
+  int64_t hll_sparse_max_bytes = 0;
   int64_t proto_max_bulk_len = 0;
   uint32_t notify_keyspace_events = 0;
   // clients
   int64_t client_query_buffer_limit = 0;
   ClientLimit client_output_buffer_limit[3] = {};  // normal, replica, pubsub
+  int64_t tracking_table_max_keys = 0;             // 0: no limit
   int64_t repl_backlog_size = 0;
+  // watching; slower_than, larger_than: -1 is off
+  int64_t slowlog_log_slower_than = 0;  // us
+  int64_t slowlog_max_len = 0;
+  int64_t commandlog_request_larger_than = 0;  // bytes
+  int64_t commandlog_large_request_max_len = 0;
+  int64_t commandlog_reply_larger_than = 0;
+  int64_t commandlog_large_reply_max_len = 0;
+  int64_t latency_monitor_threshold = 0;  // ms; 0: off
+  bool latency_tracking = true;
+  std::vector<double> latency_percentiles;
+  // scripts
+  int64_t busy_reply_threshold = 0;  // ms; 0: none
+  int64_t lua_memory_limit = 0;      // 0: by maxmemory
 };
 
 class ConfigStore {
@@ -140,9 +196,10 @@ class ConfigStore {
   bool Set(const std::vector<std::pair<std::string, std::string>>& settings, std::string* error);
   // Writes changed settings into the file, whose comments and order stay. False with the reason.
   bool Rewrite(std::string* error);
-  // Called by Set when all values are in place; a false answer (with the text and the setting that is to blame) puts
-  // the old ones back.
-  using ApplyFn = bool (*)(const Config& before, std::string* culprit, std::string* error);
+  // Called by Set when all values are in place, with what was asked for; a false answer (with the text and the setting
+  // that is to blame) puts the old ones back.
+  using Wishes = std::vector<std::pair<std::string, std::string>>;  // names and values
+  using ApplyFn = bool (*)(const Config& before, const Wishes& wishes, std::string* culprit, std::string* error);
   void SetApplyHook(ApplyFn apply) { apply_ = apply; }
 
  private:

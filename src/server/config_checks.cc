@@ -185,17 +185,21 @@ bool ApplyDbFileName(Config& config, const std::string& text, std::string*, std:
   return true;
 }
 
-bool CheckPercentiles(Config&, const std::string& text, std::string* canonical, std::string* reason) {
+bool ApplyPercentiles(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
+  std::vector<double> percentiles;
+  const Words words = WordsOf(text);  // before *canonical changes: it may be the text
   canonical->clear();
-  for (const std::string& word : WordsOf(text)) {
+  for (const std::string& word : words) {
     if (word.empty()) continue;
     double value;
     if (!ParseDouble(word, &value)) return Refuse(reason, "Invalid latency-tracking-info-percentiles parameters");
     if (value < 0 || value > 100) {
       return Refuse(reason, "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
     }
-    *canonical += (canonical->empty() ? "" : " ") + word;
+    *canonical += (canonical->empty() ? "" : " ") + ShortDecimal(value);
+    percentiles.push_back(value);
   }
+  config.latency_percentiles = std::move(percentiles);
   return true;
 }
 
@@ -284,13 +288,49 @@ bool ApplySave(Config& config, const std::string& text, std::string* canonical, 
   return true;
 }
 
-bool CheckShutdownFlags(Config&, const std::string& text, std::string*, std::string* reason) {
-  for (const std::string& word : WordsOf(text)) {
+namespace {
+
+bool ReadShutdownFlags(const std::string& text, ShutdownFlags* out, std::string* canonical, std::string* reason) {
+  ShutdownFlags flags;
+  bool by_default = false;
+  struct Name {
+    const char* word;
+    bool* flag;
+  };
+  const Name names[] = {{"default", &by_default},
+                        {"save", &flags.save},
+                        {"nosave", &flags.nosave},
+                        {"now", &flags.now},
+                        {"force", &flags.force}};
+  Words words = WordsOf(text);
+  if (words.empty()) words.emplace_back();
+  for (const std::string& word : words) {
     bool known = false;
-    for (const char* flag : {"default", "save", "nosave", "now", "force"}) known |= word == flag;
+    for (const Name& name : names) {
+      if (!EqualsNoCase(word, name.word)) continue;
+      known = *name.flag = true;
+    }
     if (!known) return Refuse(reason, "argument(s) must be one of the following: default, save, nosave, now, force");
   }
+  if (flags.save && flags.nosave)
+    return Refuse(reason, "shutdown options SAVE and NOSAVE can't be used simultaneously");
+  canonical->clear();
+  for (const Name& name : names) {
+    if (*name.flag && name.flag != &by_default) *canonical += (canonical->empty() ? "" : " ") + std::string(name.word);
+  }
+  if (canonical->empty()) *canonical = "default";
+  *out = flags;
   return true;
+}
+
+}  // namespace
+
+bool ApplySigint(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
+  return ReadShutdownFlags(text, &config.shutdown_on_sigint, canonical, reason);
+}
+
+bool ApplySigterm(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
+  return ReadShutdownFlags(text, &config.shutdown_on_sigterm, canonical, reason);
 }
 
 }  // namespace brim

@@ -18,12 +18,13 @@ bool ApplyPolicy(Config& config, const std::string& text, std::string* canonical
 bool ApplyNotify(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplyOutputLimits(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplyDbFileName(Config& config, const std::string& text, std::string* canonical, std::string* reason);
-bool CheckPercentiles(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool ApplyPercentiles(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplyMaxmemory(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplyMaxmemoryClients(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplyOomScores(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool CheckReplicaOf(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplySave(Config& config, const std::string& text, std::string* canonical, std::string* reason);
-bool CheckShutdownFlags(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool ApplySigint(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool ApplySigterm(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 
 }  // namespace brim

@@ -127,7 +127,9 @@ constexpr CommandSpec kRows[] = {
      "O(N) where N is the number of settings",
      "Changes settings, all of them or none.",
      "parameter value [parameter value ...]",
-     ConfigSet},
+     ConfigSet,
+     nullptr,
+     "request_policy:all_nodes,response_policy:all_succeeded"},
 };
 
 }  // namespace

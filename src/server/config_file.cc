@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,8 @@
 
 #include "base/ascii.h"
 #include "base/quoting.h"
+#include "server/acl.h"
+#include "server/acl_file.h"
 #include "server/config.h"
 #include "server/config_table.h"
 
@@ -63,6 +66,19 @@ std::string JoinWords(const std::vector<std::string>& words, size_t from) {
   return text;
 }
 
+// "user name rules" such that SplitWords finds its words again.
+std::string UserLine(const std::string& line) {
+  std::string text;
+  for (size_t at = 0; at <= line.size();) {
+    size_t end = std::min(line.find(' ', at), line.size());
+    std::string word = line.substr(at, end - at);
+    bool plain = !word.empty() && word.find_first_of("\"'") == std::string::npos;
+    text += (at == 0 ? "" : " ") + (plain ? word : QuoteWord(word));
+    at = end + 1;
+  }
+  return text;
+}
+
 bool IsOption(const char* arg) { return arg[0] == '-' && arg[1] == '-'; }
 
 }  // namespace
@@ -86,8 +102,13 @@ bool ConfigStore::FileOnlyDirective(const std::vector<std::string>& words, bool*
     values_.rename_commands.emplace_back(words[1], words[2]);
     return true;
   }
+  if (name == "user") {
+    if (words.size() >= 2) return AddUserLine({words.begin() + 1, words.end()}, &values_.users, reason);
+    *reason = "Bad directive or wrong number of arguments";
+    return false;
+  }
   // Accepted for the features that come later.
-  if (name == "user" || name == "loadmodule" || name == "sentinel") return true;
+  if (name == "loadmodule" || name == "sentinel") return true;
   *known = false;
   return true;
 }
@@ -209,7 +230,11 @@ bool ConfigStore::LoadArguments(int argc, char** argv, std::string* message) {
 
 class ConfigRewriter {
  public:
-  explicit ConfigRewriter(const ConfigStore& store) : store_(store) {}
+  // Users stand in an aclfile, or here.
+  explicit ConfigRewriter(const ConfigStore& store) : store_(store) {
+    if (!store.values_.aclfile.empty()) return;
+    for (const std::string& line : acl.Lines()) users_.push_back(UserLine(line));
+  }
 
   std::string Rewrite(const std::string& old_text) {
     std::istringstream lines(old_text);
@@ -219,6 +244,7 @@ class ConfigRewriter {
     for (size_t row = 0; row < Settings().size(); row++) {
       if (!written_.contains(row) && IsChanged(row)) added += Lines(row);
     }
+    for (; next_user_ < users_.size(); next_user_++) added += users_[next_user_] + "\n";
     if (!added.empty() && !has_mark_) text_ += std::string(kGeneratedMark) + "\n";
     return text_ + added;
   }
@@ -231,7 +257,10 @@ class ConfigRewriter {
     int row = -1;
     if (!trimmed.empty() && trimmed[0] != '#' && SplitWords(trimmed, &words) && !words.empty())
       row = FindSetting(words[0]);
-    if (row < 0) {
+    if (!words.empty() && EqualsNoCase(words[0], "user")) {
+      // As many lines as there are users by now, the first ones where lines stood.
+      if (next_user_ < users_.size()) text_ += users_[next_user_++] + "\n";
+    } else if (row < 0) {
       text_ += line + "\n";
     } else if (written_.insert(static_cast<size_t>(row)).second) {
       text_ += Lines(static_cast<size_t>(row));
@@ -269,6 +298,8 @@ class ConfigRewriter {
   const ConfigStore& store_;
   std::string text_;
   std::set<size_t> written_;
+  std::vector<std::string> users_;
+  size_t next_user_ = 0;
   bool has_mark_ = false;
 };
 

@@ -9,6 +9,7 @@
 #include "base/quoting.h"
 #include "server/config_checks.h"
 #include "store/notify.h"
+#include "types/limits.h"
 
 namespace brim {
 
@@ -35,7 +36,7 @@ constexpr SettingTarget To(std::string Config::*m) { return {nullptr, nullptr, n
 
 // Settings that act in Brim.
 constexpr Setting kActing[] = {
-    // network and process
+    // network
     {"bind", nullptr, kWords, "* -::*", 0, {}, 0, 0, nullptr, ApplyBind},
     {"port", nullptr, kInt, "6379", 0, To(&Config::port), 0, 65535},
     {"unixsocket", nullptr, kText, "", kImmutable, To(&Config::unixsocket)},
@@ -46,6 +47,28 @@ constexpr Setting kActing[] = {
     {"maxclients", nullptr, kInt, "10000", 0, To(&Config::maxclients), 1, UINT32_MAX},
     {"protected-mode", nullptr, kBool, "yes", 0, To(&Config::protected_mode)},
     {"threads", "io-threads", kInt, "0", kImmutable, {}, 1, 128, nullptr, ApplyThreads},
+    // TLS
+    {"tls-auth-clients", nullptr, kEnum, "yes", 0, To(&Config::tls_auth_clients), 0, 0, "no yes optional"},
+    {"tls-ca-cert-dir", nullptr, kText, "", 0, To(&Config::tls_ca_cert_dir)},
+    {"tls-ca-cert-file", nullptr, kText, "", 0, To(&Config::tls_ca_cert_file)},
+    {"tls-cert-file", nullptr, kText, "", 0, To(&Config::tls_cert_file)},
+    {"tls-ciphers", nullptr, kText, "", 0, To(&Config::tls_ciphers)},
+    {"tls-ciphersuites", nullptr, kText, "", 0, To(&Config::tls_ciphersuites)},
+    {"tls-client-cert-file", nullptr, kText, "", 0, To(&Config::tls_client_cert_file)},
+    {"tls-client-key-file", nullptr, kText, "", 0, To(&Config::tls_client_key_file)},
+    {"tls-client-key-file-pass", nullptr, kText, "", kSecret, To(&Config::tls_client_key_file_pass)},
+    {"tls-cluster", nullptr, kBool, "no", 0, To(&Config::tls_cluster)},
+    {"tls-dh-params-file", nullptr, kText, "", 0, To(&Config::tls_dh_params_file)},
+    {"tls-key-file", nullptr, kText, "", 0, To(&Config::tls_key_file)},
+    {"tls-key-file-pass", nullptr, kText, "", kSecret, To(&Config::tls_key_file_pass)},
+    {"tls-port", nullptr, kInt, "0", 0, To(&Config::tls_port), 0, 65535},
+    {"tls-prefer-server-ciphers", nullptr, kBool, "no", 0, To(&Config::tls_prefer_server_ciphers)},
+    {"tls-protocols", nullptr, kText, "", 0, To(&Config::tls_protocols)},
+    {"tls-replication", nullptr, kBool, "no", 0, To(&Config::tls_replication)},
+    {"tls-session-cache-size", nullptr, kInt, "20480", 0, To(&Config::tls_session_cache_size), 0, kIntMax},
+    {"tls-session-cache-timeout", nullptr, kInt, "300", 0, To(&Config::tls_session_cache_timeout), 0, kIntMax},
+    {"tls-session-caching", nullptr, kBool, "yes", 0, To(&Config::tls_session_caching)},
+    // process
     {"daemonize", nullptr, kBool, "no", kImmutable, To(&Config::daemonize)},
     {"pidfile", nullptr, kText, "", kImmutable, To(&Config::pidfile)},
     {"supervised", nullptr, kEnum, "no", kImmutable, To(&Config::supervised), 0, 0, "upstart systemd auto no"},
@@ -56,6 +79,9 @@ constexpr Setting kActing[] = {
     {"dir", nullptr, kText, "", kGuarded, {}, 0, 0, nullptr, ApplyDir},
     {"hz", nullptr, kInt, "10", 0, {}, 0, kIntMax, nullptr, ApplyHz},
     {"requirepass", nullptr, kText, "", kSecret, To(&Config::requirepass)},
+    {"acl-pubsub-default", nullptr, kEnum, "resetchannels", 0, To(&Config::acl_pubsub_default), 0, 0, kAclChannels},
+    {"aclfile", nullptr, kText, "", kImmutable, To(&Config::aclfile)},
+    {"acllog-max-len", nullptr, kInt, "128", 0, To(&Config::acllog_max_len)},
     {"enable-debug-command", nullptr, kEnum, "no", kImmutable, {}, 0, 0, kProtectedChoices, ApplyDebugCommand},
     {"enable-module-command", nullptr, kEnum, "no", kImmutable, {}, 0, 0, kProtectedChoices, ApplyModuleCommand},
     {"enable-protected-configs", nullptr, kEnum, "no", kImmutable, {}, 0, 0, kProtectedChoices, ApplyProtectedConfigs},
@@ -104,6 +130,7 @@ constexpr Setting kActing[] = {
     {"set-max-listpack-value", nullptr, kMemory, "64", kNeverShown, To(&Config::set_max_listpack_value)},
     {"zset-max-listpack-entries", "zset-max-ziplist-entries", kInt, "128", 0, To(&Config::zset_max_listpack_entries)},
     {"zset-max-listpack-value", "zset-max-ziplist-value", kMemory, "64", 0, To(&Config::zset_max_listpack_value)},
+    {"hll-sparse-max-bytes", nullptr, kMemory, "3000", 0, To(&Config::hll_sparse_max_bytes)},
     {"proto-max-bulk-len", nullptr, kMemory, "536870912", 0, To(&Config::proto_max_bulk_len), 1 << 20},
     {"notify-keyspace-events", nullptr, kText, "", 0, {}, 0, 0, nullptr, ApplyNotify},
     // clients
@@ -118,14 +145,26 @@ constexpr Setting kActing[] = {
      0,
      nullptr,
      ApplyOutputLimits},
+    {"tracking-table-max-keys", nullptr, kInt, "1000000", 0, To(&Config::tracking_table_max_keys)},
     {"repl-backlog-size", nullptr, kMemory, "1048576", 0, To(&Config::repl_backlog_size), 1},
+    // watching
+    {"slowlog-log-slower-than", "commandlog-execution-slower-than", kInt, "10000", 0,
+     To(&Config::slowlog_log_slower_than), -1},
+    {"slowlog-max-len", "commandlog-slow-execution-max-len", kInt, "128", 0, To(&Config::slowlog_max_len)},
+    {"commandlog-request-larger-than", nullptr, kInt, "1048576", 0, To(&Config::commandlog_request_larger_than), -1},
+    {"commandlog-large-request-max-len", nullptr, kInt, "128", 0, To(&Config::commandlog_large_request_max_len)},
+    {"commandlog-reply-larger-than", nullptr, kInt, "1048576", 0, To(&Config::commandlog_reply_larger_than), -1},
+    {"commandlog-large-reply-max-len", nullptr, kInt, "128", 0, To(&Config::commandlog_large_reply_max_len)},
+    {"latency-monitor-threshold", nullptr, kInt, "0", 0, To(&Config::latency_monitor_threshold)},
+    {"latency-tracking", nullptr, kBool, "yes", 0, To(&Config::latency_tracking)},
+    {"latency-tracking-info-percentiles", nullptr, kWords, "50 99 99.9", 0, {}, 0, 0, nullptr, ApplyPercentiles},
+    // scripts
+    {"busy-reply-threshold", "lua-time-limit", kInt, "5000", 0, To(&Config::busy_reply_threshold)},
+    {"lua-memory-limit", nullptr, kMemory, "0", 0, To(&Config::lua_memory_limit)},
 };
 
 // Settings whose feature comes with later work, or that have no meaning here: known, checked, kept and shown.
 constexpr Setting kKept[] = {
-    {"acl-pubsub-default", nullptr, kEnum, "resetchannels", 0, {}, 0, 0, kAclChannels},
-    {"aclfile", nullptr, kText, "", kImmutable},
-    {"acllog-max-len", nullptr, kInt, "128"},
     {"active-defrag-max-scan-fields", nullptr, kInt, "1000", 0, {}, 1},
     {"activerehashing", nullptr, kBool, "yes"},
     {"always-show-logo", nullptr, kBool, "no", kImmutable},
@@ -134,7 +173,6 @@ constexpr Setting kKept[] = {
     {"bgsave_cpulist", nullptr, kText, "", kImmutable},
     {"bind-source-addr", nullptr, kText, ""},
     {"bio_cpulist", nullptr, kText, "", kImmutable},
-    {"busy-reply-threshold", "lua-time-limit", kInt, "5000"},
     {"cluster-allow-pubsubshard-when-down", nullptr, kBool, "yes"},
     {"cluster-allow-reads-when-down", nullptr, kBool, "no"},
     {"cluster-allow-replica-migration", nullptr, kBool, "yes"},
@@ -158,13 +196,10 @@ constexpr Setting kKept[] = {
     {"dbfilename", nullptr, kText, "dump.rdb", kGuarded, {}, 0, 0, nullptr, ApplyDbFileName},
     {"disable-thp", nullptr, kBool, "yes", kImmutable},
     {"dynamic-hz", nullptr, kBool, "yes"},
-    {"hll-sparse-max-bytes", nullptr, kMemory, "3000"},
     {"ignore-warnings", nullptr, kText, ""},
     {"io-threads-do-reads", nullptr, kBool, "no", kImmutable},
     {"jemalloc-bg-thread", nullptr, kBool, "yes"},
-    {"latency-monitor-threshold", nullptr, kInt, "0"},
-    {"latency-tracking", nullptr, kBool, "yes"},
-    {"latency-tracking-info-percentiles", nullptr, kWords, "50 99 99.9", 0, {}, 0, 0, nullptr, CheckPercentiles},
+    {"key-memory-histograms", nullptr, kBool, "no", 0, To(&Config::key_memory_histograms)},
     {"masterauth", nullptr, kText, "", kSecret},
     {"masteruser", nullptr, kText, "", kSecret},
     {"min-replicas-max-lag", "min-slaves-max-lag", kInt, "10", 0, {}, 0, kIntMax},
@@ -209,15 +244,15 @@ constexpr Setting kKept[] = {
     {"save", nullptr, kWords, "3600 1 300 100 60 10000", 0, {}, 0, 0, nullptr, ApplySave},
     {"server_cpulist", nullptr, kText, "", kImmutable},
     {"set-proc-title", nullptr, kBool, "yes", kImmutable},
-    {"shutdown-on-sigint", nullptr, kWords, "default", 0, {}, 0, 0, kShutdownFlags, CheckShutdownFlags},
-    {"shutdown-on-sigterm", nullptr, kWords, "default", 0, {}, 0, 0, kShutdownFlags, CheckShutdownFlags},
-    {"shutdown-timeout", nullptr, kInt, "10", 0, {}, 0, kIntMax},
-    {"slowlog-log-slower-than", nullptr, kInt, "10000", 0, {}, -1},
-    {"slowlog-max-len", nullptr, kInt, "128"},
+    {"shutdown-on-sigint", nullptr, kWords, "default", 0, {}, 0, 0, kShutdownFlags, ApplySigint},
+    {"shutdown-on-sigterm", nullptr, kWords, "default", 0, {}, 0, 0, kShutdownFlags, ApplySigterm},
+    {"shutdown-timeout", nullptr, kInt, "10", 0, To(&Config::shutdown_timeout), 0, kIntMax},
     {"socket-mark-id", nullptr, kInt, "0", kImmutable, {}, 0, UINT32_MAX},
     {"stop-writes-on-bgsave-error", nullptr, kBool, "yes", 0, To(&Config::stop_writes_on_bgsave_error)},
-    {"stream-node-max-bytes", nullptr, kMemory, "4096"},
-    {"stream-node-max-entries", nullptr, kInt, "100"},
+    {"stream-idmp-duration", nullptr, kInt, "100", 0, To(&Config::stream_idmp_duration), 1, kIdmpDurationMax},
+    {"stream-idmp-maxsize", nullptr, kInt, "100", 0, To(&Config::stream_idmp_maxsize), 1, kIdmpMaxSizeMax},
+    {"stream-node-max-bytes", nullptr, kMemory, "4096", 0, To(&Config::stream_node_max_bytes)},
+    {"stream-node-max-entries", nullptr, kInt, "100", 0, To(&Config::stream_node_max_entries)},
     {"syslog-facility",
      nullptr,
      kEnum,
@@ -227,27 +262,6 @@ constexpr Setting kKept[] = {
      0,
      0,
      "user local0 local1 local2 local3 local4 local5 local6 local7"},
-    {"tls-auth-clients", nullptr, kEnum, "yes", 0, {}, 0, 0, "no yes optional"},
-    {"tls-ca-cert-dir", nullptr, kText, ""},
-    {"tls-ca-cert-file", nullptr, kText, ""},
-    {"tls-cert-file", nullptr, kText, ""},
-    {"tls-ciphers", nullptr, kText, ""},
-    {"tls-ciphersuites", nullptr, kText, ""},
-    {"tls-client-cert-file", nullptr, kText, ""},
-    {"tls-client-key-file", nullptr, kText, ""},
-    {"tls-client-key-file-pass", nullptr, kText, "", kSecret},
-    {"tls-cluster", nullptr, kBool, "no"},
-    {"tls-dh-params-file", nullptr, kText, ""},
-    {"tls-key-file", nullptr, kText, ""},
-    {"tls-key-file-pass", nullptr, kText, "", kSecret},
-    {"tls-port", nullptr, kInt, "0", 0, {}, 0, 65535},
-    {"tls-prefer-server-ciphers", nullptr, kBool, "no"},
-    {"tls-protocols", nullptr, kText, ""},
-    {"tls-replication", nullptr, kBool, "no"},
-    {"tls-session-cache-size", nullptr, kInt, "20480", 0, {}, 0, kIntMax},
-    {"tls-session-cache-timeout", nullptr, kInt, "300", 0, {}, 0, kIntMax},
-    {"tls-session-caching", nullptr, kBool, "yes"},
-    {"tracking-table-max-keys", nullptr, kInt, "1000000"},
     {"watchdog-period", nullptr, kInt, "0", kNeverShown, {}, 0, kIntMax},
 };
 

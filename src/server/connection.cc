@@ -10,12 +10,19 @@
 
 #include "memory/account.h"
 #include "net/socket.h"
+#include "net/tls_session.h"
+#include "resp/errors.h"
+#include "server/acl.h"
 #include "server/blocking.h"
 #include "server/client_limits.h"
+#include "server/client_line.h"
 #include "server/dispatch.h"
 #include "server/journal.h"
 #include "server/log.h"
+#include "server/monitor.h"
+#include "server/pubsub.h"
 #include "server/server.h"
+#include "server/tracking.h"
 #include "server/transaction.h"
 #include "server/worker.h"
 
@@ -30,8 +37,7 @@ constexpr size_t kInputStep = 16 << 10;
 // How much of one connection's replies is sent at once: while the turn is short, and when it has become long.
 constexpr size_t kSendBytes = 256 << 10;
 constexpr size_t kSendFewBytes = 16 << 10;
-constexpr size_t kDeferredBytes = 64 << 10;  // of input that a connection whose turn comes later keeps
-constexpr size_t kManyBytes = 64 << 10;      // pending replies of one connection that make all clients' be looked at
+constexpr size_t kManyBytes = 64 << 10;  // pending replies of one connection that make all clients' be looked at
 
 ssize_t SendPieces(int fd, iovec* pieces, int count) {
   if (count == 1) return send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
@@ -77,19 +83,38 @@ void InputBuffer::Clear() {
   begin_ = end_ = capacity_ = 0;
 }
 
-Connection::Connection(Worker* owner, uint64_t number, int socket_fd, bool unix_socket)
-    : worker(owner), id(number), fd(socket_fd), is_unix(unix_socket) {
+Connection::Connection(Worker* owner, uint64_t number, int socket_fd, Transport transport)
+    : worker(owner), id(number), fd(socket_fd), is_unix(transport == Transport::kUnix) {
+  if (transport == Transport::kTls) tls_ = std::make_unique<TlsSession>(owner->handshakes.Room());
   address = PeerAddress(fd, server.config().unixsocket);
   local_address = LocalAddress(fd, server.config().unixsocket);
   created_ms = last_active_ms = owner->now_ms;
-  authenticated = server.config().requirepass.empty();
+  user = acl.default_user();
+  authenticated = !acl.asks_for_password();
 }
 
 Connection::~Connection() {
   if (waiter != nullptr) Blocking::Abandon(*this);
   if (transaction != nullptr) Transactions::Forget(*this);
+  if (subscriptions != nullptr) PubSub::Forget(*this, SIZE_MAX);
+  if (tracking != nullptr) KeyTracking::Stop(*this);
+  Monitors::End(*this);
+  worker->pushes.Forget(*this);
   worker->loop().Remove(fd);
+  if (tls_ != nullptr) tls_->End(fd);
   close(fd);
+}
+
+bool Connection::IsLocal() const {
+  return is_unix || address.starts_with("127.") || address.starts_with("[::1]:") || address.starts_with("[::ffff:127.");
+}
+
+void Connection::Welcome() {
+  if (!server.config().protected_mode || !acl.default_user()->no_password || IsLocal()) return;
+  output.Append(errors::kProtectedMode);
+  CloseAfterReply();
+  server.rejected_connections.fetch_add(1, std::memory_order_relaxed);
+  Flush();
 }
 
 void Connection::CloseSoon() {
@@ -109,11 +134,21 @@ void Connection::NoMemory() {
 void Connection::OnEvents(uint32_t events) {
   if (close_soon) return;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) peer_ended_ = true;
+  if (tls_ != nullptr && !tls_->open()) [[unlikely]] {
+    if (events != EPOLLOUT || tls_->holds()) worker->handshakes.Ready(*this);
+    return;
+  }
+  Connection* outer = std::exchange(worker->handling, this);
   if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) ReadSome();
   if (waiting_to_write && !close_soon && (events & EPOLLOUT)) Flush();
+  worker->handling = outer;
 }
 
 void Connection::ReadSome() {
+  if (worker->interrupted == this) {
+    worker->ReadAgain(this);
+    return;
+  }
   try {
     ReadOnce();
   } catch (const std::bad_alloc&) {
@@ -121,12 +156,27 @@ void Connection::ReadSome() {
   }
 }
 
+ssize_t Connection::ReadTls(char* into, size_t room) {
+  bool more;
+  ssize_t got = tls_->Read(fd, into, room, &more);
+  // Bytes that make no whole record may be followed by the peer's end, of which no other event tells.
+  if (more || peer_ended_) worker->ReadAgain(this);
+  if (tls_->holds()) waiting_to_write = true;
+  if (got < 0 && !tls_->error().empty()) LogVerbose("Error reading from client: " + tls_->error());
+  return got;
+}
+
+bool Connection::TlsIsStuck() {
+  if (tls_ == nullptr || !tls_->holds()) return false;
+  if (tls_->SendHeld(fd)) return false;
+  if (!tls_->holds()) CloseSoon();
+  return true;
+}
+
 void Connection::ReadOnce() {
-  if (deferred && input_.text().size() >= kDeferredBytes) {
-    // It waits for its turn: what it sends meanwhile waits in the socket.
-    worker->ReadAgain(this);
-    return;
-  }
+  // It waits for its turn, and is read again then: what it sends meanwhile waits in the socket, and so does its end,
+  // which must not overtake what it has sent before.
+  if (deferred || unwritten) return;
   bool own = !input_.empty();
   char* into = worker->ReadSpace();
   size_t room = worker->read_room();
@@ -136,12 +186,12 @@ void Connection::ReadOnce() {
     into = input_.Reserve(wanted > have ? std::min<size_t>(wanted - have, 1 << 30) : kInputStep);
     room = input_.room();
   }
-  ssize_t got = recv(fd, into, room, 0);
+  ssize_t got = tls_ == nullptr ? recv(fd, into, room, 0) : ReadTls(into, room);
   worker->figures.reads++;
   if (got <= 0) {
     if (got < 0 && errno == EINTR) {
       worker->ReadAgain(this);
-    } else if (got == 0 && held) {
+    } else if (got == 0 && (held || flush_again)) {
       CloseAfterReply();
     } else if (got == 0 || errno != EAGAIN) {
       CloseSoon();
@@ -192,7 +242,9 @@ void Connection::Serve(std::string_view data) {
   worker->serving = this;
   worker->recorded = false;
   try {
+    in_hand_bytes_ = data.size();
     size_t done = Process(data);
+    in_hand_bytes_ = 0;
     if (!close_soon && done < data.size()) SaveRest(data.substr(done));
     Flush();
   } catch (const std::bad_alloc&) {
@@ -202,7 +254,7 @@ void Connection::Serve(std::string_view data) {
 }
 
 void Connection::ResumeInput() {
-  if (close_soon || input_.empty() || parked()) return;
+  if (close_soon || input_.empty() || parked() || worker->interrupted == this) return;
   Connection* outer = worker->serving;  // UNPAUSE resumes others
   worker->serving = this;
   bool outer_recorded = std::exchange(worker->recorded, false);
@@ -217,9 +269,14 @@ void Connection::ResumeInput() {
   worker->recorded = outer_recorded;
 }
 
+size_t Connection::BufferBytes() const {
+  return input_.capacity() + output.owned_bytes() + SubscriptionBytes() + (tls_ != nullptr ? tls_->buffer_bytes() : 0);
+}
+
 void Connection::DropBuffers() {
   output.Clear();
   input_.Clear();
+  if (tls_ != nullptr) tls_->Drop();
 }
 
 size_t Connection::Process(std::string_view data) {
@@ -228,8 +285,9 @@ size_t Connection::Process(std::string_view data) {
     worker->args.clear();
     worker->parsed.clear();
     // An unauthenticated client's limits change with AUTH: one command at a time until then.
-    ParseStatus status = parser_.Parse(data.substr(done), authenticated ? kCommandsABatch : 1, authenticated,
-                                       &worker->args, &worker->parsed);
+    bool known = authenticated || !acl.asks_for_password();
+    ParseStatus status =
+        parser_.Parse(data.substr(done), known ? kCommandsABatch : 1, known, &worker->args, &worker->parsed);
     size_t ran = 0;
     if (!worker->parsed.empty()) ran = Dispatcher::RunBatch(*this);
     if (ran < worker->parsed.size()) {
@@ -245,13 +303,15 @@ size_t Connection::Process(std::string_view data) {
     }
     if (worker->scratch.size_bytes() > kFlushBytes) Flush();
     if (status == ParseStatus::kNeedMore) break;
+    // Many small commands at once are as long as a heavy one: the others first.
+    if (done < data.size() && !parked() && worker->TurnIsLong()) worker->Defer(this);
   }
   return close_after_reply ? data.size() : done;
 }
 
 void Connection::KeepReplies() {
   OutputBuffer& fresh = worker->scratch;
-  if (fresh.empty()) return;
+  if (fresh.empty() || worker->serving != this) return;
   fresh.Trim();
   output.Splice(fresh);
 }
@@ -266,19 +326,20 @@ void Connection::Flush() {
   // take becomes the connection's own.
   OutputBuffer& fresh = worker->scratch;
   if (!output.empty()) KeepReplies();
-  OutputBuffer& source = output.empty() ? fresh : output;
+  OutputBuffer& source = output.empty() && worker->serving == this ? fresh : output;
   size_t budget = SIZE_MAX;
   if (source.size_bytes() > kSendFewBytes) {
     budget = !worker->TurnIsLong() ? kSendBytes : source.owned_bytes() > kManyBytes ? kSendFewBytes : 0;
   }
-  while (!source.empty()) {
+  bool stuck = TlsIsStuck();
+  while (!stuck && !source.empty()) {
     if (budget == 0) {
       worker->FlushAgain(this);
       break;
     }
     iovec pieces[64];
     int count = source.Gather(pieces, 64, budget);
-    ssize_t sent = SendPieces(fd, pieces, count);
+    ssize_t sent = tls_ == nullptr ? SendPieces(fd, pieces, count) : tls_->Write(fd, pieces, count);
     worker->figures.writes++;
     if (sent < 0) {
       if (errno == EINTR) continue;
@@ -287,6 +348,7 @@ void Connection::Flush() {
     }
     source.Consume(static_cast<size_t>(sent));
     if (budget != SIZE_MAX) budget -= static_cast<size_t>(sent);
+    stuck = tls_ != nullptr && tls_->holds();
     bytes_out += static_cast<uint64_t>(sent);
     worker->figures.bytes_out += static_cast<uint64_t>(sent);
   }
@@ -296,7 +358,7 @@ void Connection::Flush() {
     output.Clear();
   }
   if (close_soon) return;
-  waiting_to_write = !output.empty();
+  waiting_to_write = stuck || !output.empty();
   if (waiting_to_write) {
     if (!OverOutputLimit() && output.owned_bytes() > kManyBytes) KeepClientsInBounds(*worker);
   } else if (close_after_reply) {
@@ -305,7 +367,7 @@ void Connection::Flush() {
 }
 
 bool Connection::OverOutputLimit() {
-  const auto& limit = server.config().client_output_buffer_limit[0];
+  const auto& limit = server.config().client_output_buffer_limit[subscriptions != nullptr ? 2 : 0];
   size_t pending = output.size_bytes();
   bool hard = limit.hard_bytes > 0 && pending > static_cast<size_t>(limit.hard_bytes);
   bool soft = limit.soft_bytes > 0 && pending > static_cast<size_t>(limit.soft_bytes);
@@ -332,9 +394,27 @@ void Connection::Deliver(OutputBuffer&& reply) {
   Flush();
 }
 
+void CutConnection(Connection& victim, const Connection* own) {
+  if (&victim == own) {
+    victim.CloseAfterReply();
+    return;
+  }
+  victim.close_soon = true;
+  victim.worker->loop().Post([worker = victim.worker, id = victim.id] {
+    if (Connection* connection = worker->FindConnection(id)) worker->CloseLater(connection);
+  });
+}
+
+size_t Connection::SubscriptionBytes() const {
+  return (subscriptions != nullptr ? subscriptions->memory_bytes() : 0) +
+         (tracking != nullptr ? tracking->MemoryBytes() : 0);
+}
+
 size_t Connection::MemoryUsage() const {
-  return sizeof(Connection) + input_.capacity() + output.owned_bytes() + name.capacity() +
-         (transaction != nullptr ? Transactions::MemoryUsage(*transaction) : 0);
+  return sizeof(Connection) + input_.capacity() + output.owned_bytes() + SubscriptionBytes() + name.capacity() +
+         (transaction != nullptr ? Transactions::MemoryUsage(*transaction) : 0) +
+         (waiter != nullptr ? Blocking::MemoryUsage(*waiter) : 0) +
+         (tls_ != nullptr ? sizeof(TlsSession) + tls_->memory_bytes() : 0);
 }
 
 }  // namespace brim

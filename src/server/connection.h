@@ -13,12 +13,17 @@
 #include "resp/output.h"
 #include "resp/parser.h"
 #include "resp/reply.h"
+#include "server/transport.h"
 
 namespace brim {
 
+class TlsSession;
 class Worker;
 struct Transaction;
+struct User;
 struct Waiter;
+class Subscriptions;
+struct Tracking;
 
 // Bytes read and not yet executed. Empty connections own none.
 class InputBuffer {
@@ -47,12 +52,14 @@ enum class ReplyMode : uint8_t { kOn, kOff, kSkipNext, kSkipping };
 
 class Connection final : public EventHandler {
  public:
-  Connection(Worker* worker, uint64_t id, int fd, bool is_unix);
+  Connection(Worker* worker, uint64_t id, int fd, Transport transport);
   ~Connection() override;
 
   // What a connection's socket is watched for: edges, so that a wait does not look again at sockets that were served.
   static constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   void OnEvents(uint32_t events) override;
+  // It is ready for commands (a TLS handshake is done): says no where protected-mode wants that.
+  void Welcome();
   // Reads once. What may be left in the socket is read in the next turn, after the others had theirs.
   void ReadSome();
   // Executes what was just read and sends the replies; what is not complete goes to the input buffer.
@@ -73,12 +80,18 @@ class Connection final : public EventHandler {
 
   size_t MemoryUsage() const;
   // Memory of the query buffer and of pending replies that is this connection's own.
-  size_t BufferBytes() const { return input_.capacity() + output.owned_bytes(); }
-  // Frees both, what they hold is lost: the connection is being closed, and not being served.
+  size_t BufferBytes() const;
+  // Frees them, what they hold is lost: the connection is being closed, and not being served.
   void DropBuffers();
-  size_t input_bytes() const { return input_.text().size(); }
+  // Requests that were received and are not done with: those being executed, and what is not complete.
+  size_t input_bytes() const { return in_hand_bytes_ != 0 ? in_hand_bytes_ : input_.text().size(); }
   size_t input_capacity() const { return input_.capacity(); }
-  bool parked() const { return waiter != nullptr || paused || deferred; }
+  // From this machine: its loopback interface or the Unix socket.
+  bool IsLocal() const;
+  // Null: a plain connection.
+  TlsSession* tls() const { return tls_.get(); }
+  bool peer_ended() const { return peer_ended_; }
+  bool parked() const { return waiter != nullptr || paused || deferred || unwritten; }
 
   // --- state; read and written by commands through ServerContext
   Worker* const worker;
@@ -90,34 +103,47 @@ class Connection final : public EventHandler {
   int db = 0;
   int resp = 2;
   bool authenticated = false;
+  std::shared_ptr<User> user;  // server/acl.h; never null
   bool no_evict = false;
   bool no_touch = false;
+  bool takes_redirects = false;  // CLIENT CAPA REDIRECT
+  bool monitor = false;          // listed in Monitors
   bool close_soon = false;
   bool close_after_reply = false;
   bool paused = false;            // CLIENT PAUSE holds its next command back
   bool waiting_to_write = false;  // the socket is full; EPOLLOUT tells when it is not
   bool read_again = false;        // listed for Worker::ReadAgain
   bool held = false;              // its replies wait for the journal (Worker::Hold)
+  bool unwritten = false;         // they have waited since an earlier turn, and its input waits too
   bool flush_again = false;       // listed for Worker::FlushAgain
   bool deferred = false;          // listed for Worker::Defer: its input waits
   ReplyMode reply_mode = ReplyMode::kOn;
   std::string name;
   std::string library_name;
   std::string library_version;
-  std::string user = "default";
   const Command* last_command = nullptr;
-  std::unique_ptr<Transaction> transaction;  // null: no MULTI, no WATCH
-  std::shared_ptr<Waiter> waiter;            // blocked on keys
+  int64_t served_ms = 0;                         // when that was
+  std::unique_ptr<Transaction> transaction;      // null: no MULTI, no WATCH
+  std::shared_ptr<Waiter> waiter;                // blocked on keys
+  std::unique_ptr<Subscriptions> subscriptions;  // null: to nothing
+  std::unique_ptr<Tracking> tracking;            // client-side caching; null: off
   OutputBuffer output;
   uint64_t commands_run = 0;
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;
   int64_t soft_limit_since_ms = 0;
-  std::string address;  // "127.0.0.1:1234"
+  size_t unsent_bytes = 0;  // pushes that PushQueue has listed it for
+  std::string address;      // "127.0.0.1:1234"
   std::string local_address;
 
  private:
+  // What its subscriptions and the prefixes it tracks take.
+  size_t SubscriptionBytes() const;
   void ReadOnce();
+  // As recv() and sendmsg() do, through TLS.
+  ssize_t ReadTls(char* into, size_t room);
+  // The TLS session holds encrypted bytes that the socket does not take.
+  bool TlsIsStuck();
   // The system refused memory for this connection's buffers.
   void NoMemory();
   // Executes the complete commands of `data`; returns how many bytes are done with.
@@ -126,7 +152,13 @@ class Connection final : public EventHandler {
 
   RequestParser parser_;
   InputBuffer input_;
-  bool peer_ended_ = false;  // the peer sends no more: read to the end, no further edge will come
+  std::unique_ptr<TlsSession> tls_;
+  size_t in_hand_bytes_ = 0;  // of the data being executed
+  bool peer_ended_ = false;   // the peer sends no more: read to the end, no further edge will come
 };
+
+// Closes a connection of any worker while every thread is paused, or one of its own thread; at once, but `own` (whose
+// command is being executed) after its reply.
+void CutConnection(Connection& victim, const Connection* own);
 
 }  // namespace brim

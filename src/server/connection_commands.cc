@@ -2,10 +2,15 @@
 #include "base/ascii.h"
 #include "base/numbers.h"
 #include "resp/errors.h"
+#include "server/acl.h"
+#include "server/acl_log.h"
 #include "server/connection.h"
+#include "server/monitor.h"
+#include "server/pubsub.h"
 #include "server/server.h"
 #include "server/server_commands.h"
 #include "server/server_context.h"
+#include "server/tracking.h"
 #include "server/transaction.h"
 #include "server/worker.h"
 
@@ -13,14 +18,20 @@ namespace brim {
 
 void ServerContext::SetDb(int db) {
   db_ = db;
-  connection_->db = db;
+  if (connection_ != nullptr) connection_->db = db;  // none: a record is replayed
 }
 
 namespace {
 
 void Ping(Context& context) {
+  Connection& connection = AsServer(context).connection();
   if (context.argc() > 2) {
     context.reply().Error("ERR wrong number of arguments for 'ping' command");
+  } else if (connection.subscriptions != nullptr && connection.resp == 2) {
+    // It looks like a message.
+    context.reply().ArrayHeader(2);
+    context.reply().Bulk("pong");
+    context.reply().Bulk(context.argc() == 1 ? std::string_view() : context.arg(1));
   } else if (context.argc() == 1) {
     context.reply().Simple("PONG");
   } else {
@@ -49,22 +60,18 @@ void Select(Context& context) {
   }
 }
 
-// Compares without telling by its time how much was right.
-bool SamePassword(std::string_view given, std::string_view real) {
-  unsigned difference = given.size() != real.size();
-  for (size_t i = 0; i < given.size(); i++) {
-    difference |= static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(i < real.size() ? real[i] : 0);
-  }
-  return difference == 0;
-}
-
-bool Authenticate(Context& context, std::string_view user, std::string_view password) {
-  const std::string& real = server.config().requirepass;
-  if (user != "default" || (!real.empty() && !SamePassword(password, real))) {
-    context.reply().Error("WRONGPASS invalid username-password pair or user is disabled.");
+bool Authenticate(Context& context, std::string_view name, std::string_view password) {
+  Connection& connection = AsServer(context).connection();
+  std::shared_ptr<User> user = acl.Authenticate(name, password);
+  if (user == nullptr) {
+    bool in_multi = AsServer(context).in_transaction();
+    NoteDenial(connection, AclReason::kAuth, in_multi ? AclContext::kMulti : AclContext::kTopLevel, context.arg(0),
+               name);
+    context.reply().Error(errors::kWrongPass);
     return false;
   }
-  AsServer(context).connection().authenticated = true;
+  connection.user = std::move(user);
+  connection.authenticated = true;
   return true;
 }
 
@@ -73,7 +80,7 @@ void Auth(Context& context) {
     context.reply().Error(errors::kSyntax);
     return;
   }
-  if (context.argc() == 2 && server.config().requirepass.empty()) {
+  if (context.argc() == 2 && acl.default_user()->no_password) {
     context.reply().Error(
         "ERR AUTH <password> called without any password configured for the default user. Are you sure your "
         "configuration is correct?");
@@ -122,7 +129,7 @@ void Hello(Context& context) {
       return;
     }
     if (version < 2 || version > 3) {
-      context.reply().Error("NOPROTO unsupported protocol version");
+      context.reply().Error(errors::kNoProto);
       return;
     }
     next = 2;
@@ -148,11 +155,8 @@ void Hello(Context& context) {
       return;
     }
   }
-  if (!connection.authenticated) {
-    context.reply().Error(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> "
-        "option "
-        "can be used to authenticate the client and select the RESP protocol version at the same time");
+  if (!connection.authenticated && acl.asks_for_password()) {
+    context.reply().Error(errors::kNoAuthForHello);
     return;
   }
   if (named) connection.name = name;
@@ -164,12 +168,16 @@ void Hello(Context& context) {
 void Reset(Context& context) {
   Connection& connection = AsServer(context).connection();
   Transactions::Forget(connection);
+  PubSub::Forget(connection, SIZE_MAX);
+  KeyTracking::Stop(connection);
+  Monitors::End(connection);
   AsServer(context).SetDb(0);
   connection.resp = 2;
   connection.reply_mode = ReplyMode::kOn;
   connection.name.clear();
-  connection.no_evict = connection.no_touch = false;
-  connection.authenticated = server.config().requirepass.empty();
+  connection.no_evict = connection.no_touch = connection.takes_redirects = false;
+  connection.user = acl.default_user();
+  connection.authenticated = !acl.asks_for_password();
   context.reply().SetVersion(2);
   context.reply().SetSuppressed(false);
   context.reply().Simple("RESET");
@@ -180,7 +188,7 @@ constexpr uint32_t kControl = kNoScript | kLoading | kStale | kFast;
 constexpr CommandSpec kRows[] = {
     {"ping",
      -1,
-     kFast | kSentinel,
+     kFast | kSentinel | kWhileSubscribed,
      {},
      kCatConnection,
      Group::kConnection,
@@ -188,7 +196,9 @@ constexpr CommandSpec kRows[] = {
      "O(1)",
      "Answers PONG, or the message.",
      "[message]",
-     Ping},
+     Ping,
+     nullptr,
+     "request_policy:all_shards,response_policy:all_succeeded"},
     {"echo",
      2,
      kLoading | kStale | kFast,
@@ -202,7 +212,7 @@ constexpr CommandSpec kRows[] = {
      Echo},
     {"quit",
      -1,
-     kControl | kNoAuth | kAllowBusy,
+     kControl | kNoAuth | kAllowBusy | kWhileSubscribed,
      {},
      kCatConnection,
      Group::kConnection,
@@ -246,7 +256,7 @@ constexpr CommandSpec kRows[] = {
      Hello},
     {"reset",
      1,
-     kControl | kNoAuth | kAllowBusy,
+     kControl | kNoAuth | kAllowBusy | kWhileSubscribed,
      {},
      kCatConnection,
      Group::kConnection,

@@ -5,9 +5,14 @@
 #include "base/monotonic.h"
 #include "server/admission.h"
 #include "server/aof.h"
+#include "server/blocking.h"
+#include "server/hot_keys.h"
+#include "server/latency_monitor.h"
 #include "server/persistence.h"
 #include "server/rates.h"
 #include "server/server.h"
+#include "server/shard_locks.h"
+#include "server/tracking.h"
 #include "server/worker.h"
 
 namespace brim {
@@ -32,11 +37,14 @@ void Worker::ExpireSome() {
   int64_t start = MonotonicUs();
   int64_t slice = kExpireSliceUs * server.config().active_expire_effort;
   ForOwnShards(*this, [&](Shard& shard) {
-    shard.lock().lock();
+    KeptGuard guard(shard);
+    if (!guard) return;
     if (!shard.ExpireCycle(now_ms, start + slice)) work_left_ = true;
-    shard.lock().unlock();
+    if (!shard.ready.empty()) Blocking::ServeReady(*this, uint64_t{1} << shard.index());
   });
-  figures.expire_cycle_us += static_cast<uint64_t>(MonotonicUs() - start);
+  int64_t took = MonotonicUs() - start;
+  figures.expire_cycle_us += static_cast<uint64_t>(took);
+  latency_monitor.Note(LatencyEvent::kExpireCycle, took);
 }
 
 void Worker::FreeSomeGarbage() {
@@ -44,9 +52,8 @@ void Worker::FreeSomeGarbage() {
   ForOwnShards(*this, [&](Shard& shard) {
     bool left = true;
     while (left && MonotonicUs() < deadline) {
-      shard.lock().lock();
-      left = !shard.FreeGarbage(kFreeBlocks);
-      shard.lock().unlock();
+      KeptGuard guard(shard);
+      left = guard && !shard.FreeGarbage(kFreeBlocks);
     }
     if (left) work_left_ = true;
   });
@@ -66,28 +73,33 @@ void Worker::CheckClients() {
     figures.recent_max_input = std::max(figures.recent_max_input, connection->input_capacity());
     figures.recent_max_output = std::max(figures.recent_max_output, connection->output.size_bytes());
     if (!connection->output.empty()) connection->OverOutputLimit();
-    if (idle_limit_ms > 0 && connection->waiter == nullptr && now_ms - connection->last_active_ms > idle_limit_ms) {
+    if (idle_limit_ms > 0 && connection->waiter == nullptr && connection->subscriptions == nullptr &&
+        !connection->monitor && now_ms - connection->last_active_ms > idle_limit_ms) {
       connection->CloseSoon();
     }
   }
 }
 
 void Worker::Cron() {
-  bool due = now_ms >= next_cron_ms_;
-  if (due) next_cron_ms_ = now_ms + 100;
+  bool due = now_ms >= next_cron_ms;
+  if (due) next_cron_ms = now_ms + 100;
   work_left_ = false;
   if (server.cron_paused.load(std::memory_order_relaxed)) return;
   ExpireSome();
   FreeSomeGarbage();
   if (!Admission::RelieveInBackground(*this)) work_left_ = true;
   if (!due) return;
+  KeyTracking::Cron(*this);
   CheckClients();
+  CommandWatch::Refresh(*this);
+  AnswerSyncWaiters(*this);
   published.commands.store(figures.commands, std::memory_order_relaxed);
   published.bytes_in.store(figures.bytes_in, std::memory_order_relaxed);
   published.bytes_out.store(figures.bytes_out, std::memory_order_relaxed);
   if (index_ == 0) {
     server.CheckPauseEnd(now_ms);
     SampleRates(now_ms);
+    hot_keys.Cron(now_ms);
     persistence.Cron(*this);
     aof.Cron(*this);
     int64_t used = UsedMemory();
@@ -99,7 +111,8 @@ void Worker::Cron() {
   if (now_ms >= next_second_ms_) {
     next_second_ms_ = now_ms + 1000;
     ForOwnShards(*this, [](Shard& shard) {
-      shard.lock().lock();
+      KeptGuard guard(shard);
+      if (!guard) return;
       size_t keys = 0;
       size_t slots = 0;
       for (int i = 0; i < shard.databases(); i++) {
@@ -107,7 +120,6 @@ void Worker::Cron() {
         slots += shard.db(i).table().capacity();
       }
       shard.clock().SetScale(keys, slots / Table::kSlots);
-      shard.lock().unlock();
     });
   }
 }

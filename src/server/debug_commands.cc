@@ -11,16 +11,20 @@
 #include "memory/page_pools.h"
 #include "server/aof.h"
 #include "server/debug_digest.h"
+#include "server/journal.h"
 #include "server/log.h"
 #include "server/persistence.h"
 #include "server/purge.h"
+#include "server/script_engine.h"
 #include "server/server.h"
 #include "server/server_commands.h"
 #include "server/server_context.h"
+#include "server/shutdown.h"
 #include "types/hash.h"
 #include "types/list.h"
 #include "types/listpack.h"
 #include "types/set.h"
+#include "types/stream_groups.h"
 #include "types/string.h"
 #include "types/zset.h"
 
@@ -47,7 +51,25 @@ size_t SavedTextBytes(std::string_view text) {
   return text.size() + (text.size() < 64 ? 1 : text.size() < 16384 ? 2 : 5);
 }
 
-size_t SavedLengthBytes(size_t n) { return n < 64 ? 1 : n < 16384 ? 2 : 5; }
+size_t SavedLengthBytes(size_t n) { return n < 64 ? 1 : n < 16384 ? 2 : n <= UINT32_MAX ? 5 : 9; }
+
+size_t SavedIdBytes(StreamId id) { return SavedLengthBytes(id.ms) + SavedLengthBytes(id.seq); }
+
+size_t StreamSavedBytes(const Stream& stream) {
+  constexpr size_t kIdBytes = sizeof(StreamId);
+  size_t bytes = SavedLengthBytes(stream.nodes.size());
+  for (IdTree::Cursor node = stream.nodes.First(); node; node.Next()) {
+    size_t size = stream_node::ListpackBytes(StreamNodeAt(node.payload()));
+    bytes += 1 + kIdBytes + SavedLengthBytes(size) + size;
+  }
+  bytes += SavedLengthBytes(stream.length) + SavedIdBytes(stream.last_id) + SavedIdBytes(stream.first_id) +
+           SavedIdBytes(stream.max_deleted_id) + SavedLengthBytes(stream.entries_added) + 1;
+  for (uint32_t i = 0; i < stream.group_count; i++) {
+    const StreamGroup& group = *stream.groups[i];
+    bytes += SavedTextBytes(group.name()) + SavedIdBytes(group.last_id) + 3 + group.pending.size() * (kIdBytes * 2 + 9);
+  }
+  return bytes;
+}
 
 // About what the value takes in an RDB file.
 size_t SavedBytes(KeyRef& ref) {
@@ -79,6 +101,9 @@ size_t SavedBytes(KeyRef& ref) {
         bytes += SavedTextBytes(member) + sizeof(double);
         return true;
       });
+      break;
+    case Type::kStream:
+      bytes = StreamSavedBytes(*ref.As<Stream>());
       break;
     default:
       break;
@@ -221,7 +246,7 @@ void HtStatsKey(Context& context) {
     return;
   }
   const Table* table = nullptr;
-  if (ref.encoding() == Encoding::kHashtable) {
+  if (ref.encoding() == Encoding::kHashtable || ref.encoding() == Encoding::kHashtableEx) {
     table = ref.type() == Type::kHash ? &ref.As<HashTable>()->table : &ref.As<SetTable>()->table;
   } else if (ref.encoding() == Encoding::kSkiplist) {
     table = &ref.As<Zset>()->table;
@@ -262,6 +287,21 @@ void PauseCron(Context& context) {
 // Settings of mechanisms that Brim does not have: there is nothing to switch.
 void Accept(Context& context) { context.reply().Ok(); }
 
+void ReplicasLag(Context& context) {
+  replicas_lag = nullptr;
+  if (IsOn(context, 2)) replicas_lag = [] { return true; };
+  context.reply().Ok();
+}
+
+void LoseRecord(Context& context) {
+  if (!aof.enabled()) {
+    context.reply().Error("ERR AOF is not enabled");
+    return;
+  }
+  journal.Lose();
+  context.reply().Ok();
+}
+
 void Error(Context& context) { context.reply().Error(context.arg(2)); }
 
 void Log(Context& context) {
@@ -272,6 +312,13 @@ void Log(Context& context) {
 void Compaction(Context& context) {
   compaction_stress.store(ArgIs(context, 2, "STRESS"), std::memory_order_relaxed);
   context.reply().Ok();
+}
+
+void EmptyEverything() {
+  for (int i = 0; i < shards.count(); i++) {
+    for (int db = 0; db < shards[i].databases(); db++) shards[i].FlushDatabase(db, false);
+  }
+  if (script_engine != nullptr) script_engine->DropLibraries();
 }
 
 // Saves, empties the databases and loads what was saved (NOSAVE: what was saved before; NOFLUSH: onto what is there).
@@ -293,9 +340,7 @@ void Reload(Context& context) {
     context.reply().Error("ERR");
     return;
   }
-  for (int i = 0; flush && i < shards.count(); i++) {
-    for (int db = 0; db < shards[i].databases(); db++) shards[i].FlushDatabase(db, false);
-  }
+  if (flush) EmptyEverything();
   if (!persistence.Load()) {
     context.reply().Error("ERR Error trying to load the RDB dump, check server logs.");
     return;
@@ -326,9 +371,7 @@ void LoadAof(Context& context) {
     return;
   }
   aof.Commit();
-  for (int i = 0; i < shards.count(); i++) {
-    for (int db = 0; db < shards[i].databases(); db++) shards[i].FlushDatabase(db, false);
-  }
+  EmptyEverything();
   if (aof.Reload(AsServer(context).worker())) {
     context.reply().Ok();
   } else {
@@ -354,6 +397,8 @@ constexpr Subcommand kSubcommands[] = {
     {"REPLYBUFFER", 4, 4, Accept, "PEAK-RESET-TIME|RESIZING <value>", "Accepted: reply buffers are of no fixed size."},
     {"COMPACTION", 3, 3, Compaction, "AUTO|STRESS", "STRESS: blocks are moved all the time, needed or not."},
     {"PAUSE-CRON", 3, 3, PauseCron, "<0|1>", "Stops background work."},
+    {"REPLICAS-LAG", 3, 3, ReplicasLag, "<0|1>", "SHUTDOWN waits, as if a replica had not got everything."},
+    {"LOSE-RECORD", 2, 2, LoseRecord, "", "As if there had been no memory for a record of the append-only file."},
     {"DICT-RESIZING", 3, 3, Accept, "<0|1>", "Accepted: tables grow a bucket at a time."},
     {"CHANGE-REPL-ID", 2, 2, Accept, "", "Accepted: there is no replication yet."},
     {"ERROR", 3, 3, Error, "<text>", "Answers that error."},
@@ -388,7 +433,7 @@ void Debug(Context& context) {
 constexpr CommandSpec kRows[] = {
     {"debug",
      -2,
-     kAdmin | kNoScript | kLoading | kStale | kProtected | kExclusive,
+     kAdmin | kNoScript | kLoading | kStale | kProtected | kExclusive | kSysCommand,
      {},
      0,
      Group::kServer,

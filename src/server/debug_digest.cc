@@ -6,9 +6,10 @@
 
 #include "base/numbers.h"
 #include "store/shard.h"
-#include "types/hash.h"
+#include "types/hash_expiry.h"
 #include "types/list.h"
 #include "types/set.h"
+#include "types/stream.h"
 #include "types/string.h"
 #include "types/zset.h"
 
@@ -40,6 +41,20 @@ void MixNumber(Sha1Digest* digest, uint32_t number) {
 // The number that redis-server has for a type in memory.
 uint32_t TypeNumber(Type type) { return static_cast<uint32_t>(type); }
 
+// Entries only: groups are no part of it.
+void AddStream(Sha1Digest* digest, const Stream& stream) {
+  char buffer[24];
+  StreamEntry entry;
+  StreamRange range(stream, StreamId(), StreamId::Max());
+  while (range.Next(&entry)) {
+    Mix(digest, std::to_string(entry.id.ms) + "." + std::to_string(entry.id.seq));
+    entry.ForEachPair([&](const listpack::Item& field, const listpack::Item& value) {
+      Mix(digest, field.Text(buffer));
+      Mix(digest, value.Text(buffer));
+    });
+  }
+}
+
 void AddValue(Sha1Digest* digest, KeyRef& ref) {
   MixNumber(digest, TypeNumber(ref.type()));
   char buffer[44];
@@ -67,12 +82,16 @@ void AddValue(Sha1Digest* digest, KeyRef& ref) {
       });
       break;
     case Type::kHash:
-      HashForEach(ref, [&](std::string_view field, std::string_view value) {
+      HashForEachTimed(ref, [&](std::string_view field, std::string_view value, int64_t at_ms) {
         Sha1Digest element{};
         Mix(&element, field);
         Mix(&element, value);
+        if (at_ms != kNoTime) XorText(&element, "!!hexpire!!");
         XorDigest(digest, element);
       });
+      break;
+    case Type::kStream:
+      AddStream(digest, *ref.As<Stream>());
       break;
     default:
       break;

@@ -7,6 +7,8 @@
 
 #include "command/effects.h"
 #include "command/registry.h"
+#include "resp/reply.h"
+#include "server/script_engine.h"
 
 namespace brim {
 
@@ -29,15 +31,28 @@ struct Peeked {
 class EffectScope {
  public:
   EffectScope(ServerContext& context, const Command& command);
-  ~EffectScope();
+  ~EffectScope() { End(); }
   EffectScope(const EffectScope&) = delete;
   EffectScope& operator=(const EffectScope&) = delete;
+  // False: memory was refused and the record of what was done is lost. Writes are refused until the append-only file
+  // has been written anew.
+  bool End() noexcept;
 
  private:
+  bool Record(EffectLog* log) noexcept;
   ServerContext& context_;
   const Command& command_;
   EffectLog* outer_;
+  std::span<const std::string_view> outer_lasting_;
+  std::string_view canonical_;  // what is recorded when the command is its own effect; empty: its words are
   uint64_t changes_ = 0;
+  bool ended_ = false;
+};
+
+// What a script does next about a command.
+enum class ScriptStep : uint8_t {
+  kReady,      // runs it
+  kBeginAnew,  // ends, with nothing done but reading; it is run again with more locked, or answered with BUSY
 };
 
 class Dispatcher {
@@ -49,8 +64,17 @@ class Dispatcher {
   static Peeked PrefetchFirst(Connection& connection, std::string_view data);
   // A malformed request: the error, then the end of the connection.
   static void ProtocolError(Connection& connection, std::string_view text);
-  // Runs a command's handler for EXEC (locks held, figures counted).
-  static void RunQueued(ServerContext& context, const Command& command, std::span<const std::string_view> argv);
+  // For a script, before a command of its: its shards are locked, or it is to begin anew. `read_so_far`: it has done
+  // nothing else yet. script_run.cc.
+  static ScriptStep PrepareForScript(ServerContext& context, const Command& command,
+                                     std::span<const std::string_view> argv, bool read_so_far);
+  // Runs it; the reply goes to *reply. `recorded`: its effect is to be.
+  static void CallFromScript(ServerContext& context, const Command& command, std::span<const std::string_view> argv,
+                             Reply* reply, bool recorded);
+  // Runs a command's handler for EXEC (locks held, figures counted). `argv_lasts`: the words stay where they are until
+  // the worker has written what it recorded (Worker::kept_queue).
+  static void RunQueued(ServerContext& context, const Command& command, std::span<const std::string_view> argv,
+                        bool argv_lasts = false);
   // Runs a command of the record being loaded: no connection, no locks, no reply, nothing is past its time. Every
   // thread paused, or none started. False with the reason in *error.
   static bool Replay(ServerContext& context, int db, std::span<const std::string_view> argv, std::string* error);
@@ -67,15 +91,40 @@ class Dispatcher {
   static constexpr size_t kMaxPlans = 64;
 
   static void MakePlans(Connection& connection, Plan* plans, size_t count);
-  static bool RunOne(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
+  static size_t RunPlans(Connection& connection);
+  static void SendPushes(Connection& connection, const Command* command);
+  static bool IsPlain(const Connection& connection);
+  static bool IsPlain(const Plan& plan, size_t argc);
+  enum class Begun : uint8_t {
+    kRuns,      // it may: Execute
+    kAnswered,  // it was refused or queued
+    kHeldBack,  // by CLIENT PAUSE; it is begun anew
+  };
+  static bool RefusedForNow(Connection& connection, const Command& command);
+  static Begun BeginPlain(Connection& connection, const Command& command);
+  static Begun Begin(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
+  static void EndCommand(Connection& connection, const Command* command);
   static bool Refused(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
+  static bool RefusedByAcl(Connection& connection, const Command& command, std::span<const std::string_view> argv);
+  static bool DeniedAtExec(ServerContext& context, const Command& command, std::span<const std::string_view> argv);
   static bool RefusedByState(Connection& connection, const Command& command);
   static bool HeldBack(Connection& connection, const Command& command);
   static void Reject(Connection& connection, const Command* command, std::string_view error);
   static void Execute(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
-  // Both return 0, or how many bytes would have to be free for the command, which has left no trace then.
+  // All return 0, or how many bytes would have to be free for the command, which has left no trace then; or kBusy, when
+  // a script that takes long keeps what the command needs.
+  static constexpr size_t kBusy = SIZE_MAX;
+  static uint32_t BeginWatched(ServerContext& context, const Command& command);
+  static void EndWatched(ServerContext& context, uint32_t watched, uint64_t ticks, size_t reply_began);
   static size_t CallHandler(ServerContext& context, const Command& command);
   static size_t RunLocked(Worker& worker, const Command& command, uint64_t mask);
+  static size_t RunPaused(ServerContext& context, const Command& command);
+  static size_t RunScript(ServerContext& context, const Command& command);
+  static size_t RunTransactionOfScripts(ServerContext& context, const Command& command, bool pause);
+  static bool BeginScript(ServerContext& context, ScriptReach reach, bool has_token = false);
+  static void EndScript(ServerContext& context);
+  static bool AllowedWhileBusy(const Command& command, std::span<const std::string_view> argv);
+  static void WriteBorrowed(Worker& worker);
   static size_t RunUnlocked(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
 };
 

@@ -1,12 +1,10 @@
 // DUMP and RESTORE: a value as an RDB object, with the version and a checksum behind it.
-#include <cstring>
 #include <string>
 #include <vector>
 
 #include "command/context.h"
 #include "commands/arguments.h"
-#include "persist/crc64.h"
-#include "persist/rdb_format.h"
+#include "persist/dump_footer.h"
 #include "persist/rdb_reader.h"
 #include "persist/rdb_writer.h"
 #include "server/server_commands.h"
@@ -17,8 +15,6 @@ namespace brim {
 
 namespace {
 
-constexpr size_t kFooterBytes = 2 + 8;  // version, checksum; both little endian
-
 void Dump(Context& context) {
   KeyRef ref = context.Lookup(context.arg(1), LookupKind::kRead);
   if (!ref) {
@@ -28,17 +24,6 @@ void Dump(Context& context) {
   RdbWriter writer(true);
   writer.Dumped(ref);
   context.reply().Bulk(writer.bytes());
-}
-
-// Version and checksum. A checksum of 0 was not computed (rdbchecksum no).
-bool FooterIsGood(std::string_view payload) {
-  if (payload.size() < kFooterBytes) return false;
-  uint16_t version;
-  uint64_t checksum;
-  memcpy(&version, payload.data() + payload.size() - kFooterBytes, sizeof version);
-  memcpy(&checksum, payload.data() + payload.size() - sizeof checksum, sizeof checksum);
-  if (version > rdb::kMaxVersion) return false;
-  return checksum == 0 || checksum == Crc64(0, payload.data(), payload.size() - sizeof checksum);
 }
 
 struct RestoreOptions {
@@ -91,7 +76,7 @@ void Restore(Context& context) {
   std::string_view key = context.arg(1);
   KeyRef there = context.Lookup(key, LookupKind::kWrite);
   if (there && !options.replace) {
-    context.reply().Error("BUSYKEY Target key name already exists.");
+    context.reply().Error(errors::kBusyKey);
     return;
   }
   int64_t ttl;
@@ -101,18 +86,20 @@ void Restore(Context& context) {
     return;
   }
   std::string_view payload = context.arg(3);
-  if (!FooterIsGood(payload)) {
+  uint16_t version;
+  if (!DumpFooterIsGood(payload, &version)) {
     context.reply().Error("ERR DUMP payload version or checksum are wrong");
     return;
   }
   uint64_t hash = HashBytes(key);
   Shard& shard = shards.Of(hash);
-  MemoryInput input(payload.substr(0, payload.size() - kFooterBytes));
+  MemoryInput input(payload.substr(0, payload.size() - kDumpFooterBytes));
   RdbReader reader(input);
+  reader.SetVersion(version);
   LoadedValue loaded;
   uint8_t type;
   if (!reader.Byte(&type) || !reader.Object(type, &shard.heap(), &loaded) || loaded.empty ||
-      input.offset() != payload.size() - kFooterBytes) {
+      input.offset() != payload.size() - kDumpFooterBytes) {
     context.reply().Error("ERR Bad data format");
     return;
   }
@@ -158,6 +145,17 @@ constexpr CommandSpec kRows[] = {
      "2.6.0",
      "O(1) to make the key, O(N) in the bytes of its value, O(N log N) for sorted sets",
      "Makes a key from the bytes that DUMP answered.",
+     "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+     Restore},
+    {"restore-asking",
+     -4,
+     kWrite | kDenyOom | kAsking | kSysCommand,
+     {KeyAt(1, kKeyOW | kKeyUpdate)},
+     kCatKeyspace | kCatDangerous,
+     Group::kServer,
+     "3.0.0",
+     "O(1) to make the key, O(N) in the bytes of its value, O(N log N) for sorted sets",
+     "RESTORE as nodes of a cluster send it while a slot moves.",
      "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
      Restore},
 };

@@ -10,6 +10,7 @@
 
 #include "base/ascii.h"
 #include "base/monotonic.h"
+#include "base/numbers.h"
 #include "base/ticks.h"
 #include "command/registry.h"
 #include "memory/account.h"
@@ -17,15 +18,21 @@
 #include "memory/resident.h"
 #include "server/aof.h"
 #include "server/blocking.h"
+#include "server/command_watch.h"
 #include "server/compactor.h"
 #include "server/connection.h"
+#include "server/key_sizes.h"
 #include "server/memory_guard.h"
 #include "server/memory_policy.h"
 #include "server/persistence.h"
+#include "server/pubsub.h"
 #include "server/rates.h"
+#include "server/script_engine.h"
 #include "server/server.h"
 #include "server/server_commands.h"
 #include "server/server_context.h"
+#include "server/shutdown.h"
+#include "server/tracking.h"
 #include "server/worker.h"
 
 namespace brim {
@@ -48,7 +55,8 @@ MemoryFigures GatherMemory() {
   for (int64_t bytes : by_category) f.used += bytes;
   auto of = [&](MemoryCategory c) { return by_category[static_cast<size_t>(c)]; };
   f.tables = of(MemoryCategory::kTables);
-  f.clients = of(MemoryCategory::kClientsIn) + of(MemoryCategory::kClientsOut) + of(MemoryCategory::kTransactions);
+  f.clients = of(MemoryCategory::kClientsIn) + of(MemoryCategory::kClientsOut) + of(MemoryCategory::kTransactions) +
+              of(MemoryCategory::kPubSub);
   for (auto& worker : server.workers())
     f.clients += static_cast<int64_t>(worker->connections().size() * sizeof(Connection));
   f.dataset = of(MemoryCategory::kData);
@@ -126,7 +134,7 @@ void ServerSection(Text& text) {
   text.Add("process_id", getpid());
   text.Add("process_supervised", "no");
   text.Add("run_id", server.run_id);
-  text.Add("tcp_port", server.port());
+  text.Add("tcp_port", server.config().port != 0 ? server.config().port : server.config().tls_port);
   text.Add("server_time_usec", now_us);
   text.Add("uptime_in_seconds", uptime_s);
   text.Add("uptime_in_days", uptime_s / 86400);
@@ -136,6 +144,7 @@ void ServerSection(Text& text) {
   text.Add("executable", server.executable);
   text.Add("config_file", server.config_file);
   text.Add("io_threads_active", server.workers().size() > 1 ? 1 : 0);
+  if (ending.waiting()) text.Add("shutdown_in_milliseconds", ending.deadline_ms() - now_us / 1000);
   text.Add("brim_version", kVersion);
   text.Add("threads", server.workers().size());
   text.Add("shards", shards.count());
@@ -154,7 +163,8 @@ void ClientsSection(Text& text) {
   text.Add("client_recent_max_input_buffer", input);
   text.Add("client_recent_max_output_buffer", output);
   text.Add("blocked_clients", Blocking::blocked_clients.load());
-  text.Zeros({"tracking_clients", "clients_in_timeout_table"});
+  text.Add("tracking_clients", KeyTracking::Clients());
+  text.Zeros({"clients_in_timeout_table"});
 }
 
 void MemorySection(Text& text) {
@@ -172,13 +182,18 @@ void MemorySection(Text& text) {
   text.Add("allocator_active", f.allocator_active);
   text.Add("allocator_resident", f.allocator_resident);
   text.Human("total_system_memory", f.total_system);
-  text.Zeros({"used_memory_lua", "used_memory_vm_eval"});
-  text.Add("used_memory_lua_human", "0B");
-  text.Zeros({"used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions", "number_of_libraries",
-              "used_memory_vm_functions", "used_memory_vm_total"});
-  text.Add("used_memory_vm_total_human", "0B");
-  text.Zeros({"used_memory_functions", "used_memory_scripts"});
-  text.Add("used_memory_scripts_human", "0B");
+  ScriptFigures scripts = script_engine != nullptr ? script_engine->Figures() : ScriptFigures();
+  text.Add("used_memory_lua", scripts.eval_vm_bytes);
+  text.Add("used_memory_vm_eval", scripts.eval_vm_bytes);
+  text.Add("used_memory_lua_human", HumanBytes(scripts.eval_vm_bytes));
+  text.Add("used_memory_scripts_eval", scripts.scripts_bytes);
+  text.Add("number_of_cached_scripts", scripts.scripts);
+  text.Add("number_of_functions", scripts.functions);
+  text.Add("number_of_libraries", scripts.libraries);
+  text.Add("used_memory_vm_functions", scripts.function_vm_bytes);
+  text.Human("used_memory_vm_total", scripts.eval_vm_bytes + scripts.function_vm_bytes);
+  text.Add("used_memory_functions", scripts.functions_bytes);
+  text.Human("used_memory_scripts", scripts.scripts_bytes + scripts.functions_bytes);
   text.Human("maxmemory", MemoryGuard::maxmemory());
   text.Add("maxmemory_policy", PolicyName(eviction.policy));
   text.Ratio("allocator_frag_ratio", Divide(f.allocator_active, f.allocator_allocated));
@@ -192,12 +207,13 @@ void MemorySection(Text& text) {
   text.Add("mem_not_counted_for_evict", std::min(ClientMemory(), MemoryGuard::client_allowance()));
   text.Zeros({"mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"});
   text.Add("mem_clients_normal", f.clients);
-  text.Zeros({"mem_cluster_links", "mem_aof_buffer"});
+  text.Zeros({"mem_cluster_links"});
+  auto by_category = UsedByCategory();
+  text.Add("mem_aof_buffer", by_category[static_cast<size_t>(MemoryCategory::kAof)]);
   text.Add("mem_allocator", AllocatorName());
   text.Add("active_defrag_running", compaction_figures.running_percent.load());
   text.Add("lazyfree_pending_objects", SumShards([](Shard& s) { return s.lazyfree_pending.load(); }));
   text.Add("lazyfreed_objects", SumShards([](Shard& s) { return s.lazyfreed_objects.load(); }));
-  auto by_category = UsedByCategory();
   for (size_t i = 0; i < by_category.size(); i++) {
     text.Add(fmt::format("brim_used_{}", CategoryName(static_cast<MemoryCategory>(i))), by_category[i]);
   }
@@ -215,10 +231,10 @@ void MemorySection(Text& text) {
 }
 
 void AofSection(Text& text) {
-  AofSizes sizes = aof.sizes();
+  AofSizes sizes = aof.figures().sizes;
   text.Add("aof_current_size", sizes.current);
   text.Add("aof_base_size", sizes.base);
-  text.Add("aof_pending_rewrite", aof.rewrite_scheduled() ? 1 : 0);
+  text.Add("aof_pending_rewrite", aof.figures().scheduled ? 1 : 0);
   text.Add("aof_buffer_length", sizes.buffered);
   text.Zeros({"aof_pending_bio_fsync", "aof_delayed_fsync"});
 }
@@ -255,10 +271,10 @@ void PersistenceSection(Text& text) {
   text.Add("rdb_last_cow_size", 0);
   text.Add("rdb_last_load_keys_expired", save.last_keys_expired);
   text.Add("rdb_last_load_keys_loaded", save.last_keys_loaded);
-  const AofFigures& log = aof.figures();
+  AofFigures log = aof.figures();
   text.Add("aof_enabled", aof.enabled() ? 1 : 0);
   text.Add("aof_rewrite_in_progress", aof.rewriting() ? 1 : 0);
-  text.Add("aof_rewrite_scheduled", aof.rewrite_scheduled() ? 1 : 0);
+  text.Add("aof_rewrite_scheduled", aof.figures().scheduled ? 1 : 0);
   text.Add("aof_last_rewrite_time_sec", log.last_rewrite_seconds);
   text.Add("aof_current_rewrite_time_sec", aof.rewriting() ? now_s - log.rewrite_started_s : -1);
   text.Add("aof_last_bgrewrite_status", log.last_rewrite_good ? "ok" : "err");
@@ -285,24 +301,31 @@ void StatsSection(Text& text) {
   text.Add("rejected_connections", server.rejected_connections.load());
   text.Zeros({"sync_full", "sync_partial_ok", "sync_partial_err"});
   text.Add("expired_keys", SumShards([](Shard& s) { return s.expired_keys.load(); }));
+  text.Add("expired_subkeys", SumShards([](Shard& s) { return s.expired_fields.load(); }));
   text.Add("expired_stale_perc", "0.00");
   text.Zeros({"expired_time_cap_reached_count"});
   text.Add("expire_cycle_cpu_milliseconds", SumWorkers([](Worker& w) { return w.figures.expire_cycle_us; }) / 1000);
+  text.Add("evicted_scripts", script_engine != nullptr ? script_engine->Figures().evicted_scripts : 0);
   text.Add("evicted_keys", SumShards([](Shard& s) { return s.evicted_keys.load(); }));
   text.Add("evicted_clients", SumWorkers([](Worker& w) { return w.figures.memory_cuts; }));
   text.Zeros({"total_eviction_exceeded_time", "current_eviction_exceeded_time"});
   text.Add("keyspace_hits", SumWorkers([](Worker& w) { return w.keyspace_figures.hits.load(); }));
   text.Add("keyspace_misses", SumWorkers([](Worker& w) { return w.keyspace_figures.misses.load(); }));
-  text.Zeros({"pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
-              "migrate_cached_sockets", "slave_expires_tracked_keys"});
+  text.Add("pubsub_channels", PubSub::Channels(ChannelKind::kChannel));
+  text.Add("pubsub_patterns", PubSub::Channels(ChannelKind::kPattern));
+  text.Add("pubsubshard_channels", PubSub::Channels(ChannelKind::kShard));
+  text.Zeros({"latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys"});
   uint64_t moved = SumShards([](Shard& s) { return s.compaction_moved; });
   text.Add("active_defrag_hits", moved);
   text.Zeros({"active_defrag_misses"});
   text.Add("active_defrag_key_hits", moved);
   text.Zeros({"active_defrag_key_misses"});
   text.Add("total_active_defrag_time", compaction_figures.time_us.load() / 1000);
-  text.Zeros({"current_active_defrag_time", "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
-              "unexpected_error_replies"});
+  text.Zeros({"current_active_defrag_time"});
+  text.Add("tracking_total_keys", KeyTracking::Keys());
+  text.Add("tracking_total_items", KeyTracking::Items());
+  text.Add("tracking_total_prefixes", KeyTracking::Prefixes());
+  text.Zeros({"unexpected_error_replies"});
   text.Add("total_error_replies", SumWorkers([](Worker& w) { return w.figures.error_replies; }));
   text.Add("dump_payload_sanitizations", 0);
   text.Add("total_reads_processed", SumWorkers([](Worker& w) { return w.figures.reads; }));
@@ -313,6 +336,13 @@ void StatsSection(Text& text) {
            SumWorkers([](Worker& w) { return w.figures.query_limit_cuts; }));
   text.Add("client_output_buffer_limit_disconnections",
            SumWorkers([](Worker& w) { return w.figures.output_limit_cuts; }));
+  text.Add("brim_tls_handshakes", SumWorkers([](Worker& w) { return w.figures.handshakes; }));
+  text.Add("brim_tls_handshakes_failed", SumWorkers([](Worker& w) { return w.figures.handshakes_failed; }));
+  constexpr const char* kDenied[] = {"acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key",
+                                     "acl_access_denied_channel"};
+  for (size_t i = 0; i < std::size(kDenied); i++) {
+    text.Add(kDenied[i], SumWorkers([i](Worker& w) { return w.figures.denied[i]; }));
+  }
 }
 
 void ReplicationSection(Text& text) {
@@ -363,6 +393,20 @@ void CommandstatsSection(Text& text) {
   }
 }
 
+void LatencystatsSection(Text& text) {
+  if (!server.config().latency_tracking) return;
+  for (auto& command : registry.all()) {
+    std::unique_ptr<LatencyHistogram> times = CommandWatch::Times(*command);
+    if (times == nullptr) continue;
+    std::string line;
+    for (double percent : server.config().latency_percentiles) {
+      auto us = static_cast<double>(times->PercentileNs(percent)) / 1000;
+      line += fmt::format("{}p{}={:.3f}", line.empty() ? "" : ",", ShortDecimal(percent), us);
+    }
+    text.Add(fmt::format("latency_percentiles_usec_{}", command->spec->name), line);
+  }
+}
+
 void ErrorstatsSection(Text& text) {
   std::map<std::string, uint64_t> sum;
   for (auto& worker : server.workers()) {
@@ -399,16 +443,27 @@ void KeyspaceSection(Text& text) {
   for (int db = 0; db < shards[0].databases(); db++) {
     size_t keys = 0;
     size_t expires = 0;
+    size_t timed_hashes = 0;
     for (int i = 0; i < shards.count(); i++) {
       keys += shards[i].db(db).size();
       expires += shards[i].db(db).expires();
+      timed_hashes += shards[i].db(db).timed_hashes();
     }
-    if (keys > 0)
-      text.Add(fmt::format("db{}", db), fmt::format("keys={},expires={},avg_ttl={}", keys, expires, AverageTtl(db)));
+    if (keys == 0) continue;
+    std::string line = fmt::format("keys={},expires={},avg_ttl={}", keys, expires, AverageTtl(db));
+    // As Redis 7.4 has it, but left out where there is nothing that a client of 7.0 could not know.
+    if (timed_hashes > 0) line += fmt::format(",subexpiry={}", timed_hashes);
+    text.Add(fmt::format("db{}", db), line);
   }
 }
 
 void ClusterSection(Text& text) { text.Add("cluster_enabled", 0); }
+
+void KeySizesSection(Text& text) {
+  for (int db = 0; db < shards[0].databases(); db++) {
+    text.out += KeySizes(db, server.config().key_memory_histograms).Lines();
+  }
+}
 
 struct Section {
   const char* name;
@@ -429,9 +484,10 @@ constexpr Section kSections[] = {
     {"modules", "Modules", [](Text&) {}, true, false},
     {"commandstats", "Commandstats", CommandstatsSection, false, true},
     {"errorstats", "Errorstats", ErrorstatsSection, true, true},
-    {"latencystats", "Latencystats", [](Text&) {}, false, true},
+    {"latencystats", "Latencystats", LatencystatsSection, false, true},
     {"cluster", "Cluster", ClusterSection, true, true},
     {"keyspace", "Keyspace", KeyspaceSection, true, true},
+    {"keysizes", "Keysizes", KeySizesSection, false, true},
 };
 
 void Info(Context& context) {

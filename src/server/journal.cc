@@ -1,7 +1,8 @@
 #include "server/journal.h"
 
 #include <mutex>
-#include <utility>
+#include <new>
+#include <string>
 
 namespace brim {
 
@@ -24,57 +25,76 @@ void Journal::ForgetDatabase() {
   stamped_s_ = 0;
 }
 
-// Before a record of that database, the lock held.
-void Journal::Begin(int db, int64_t now_ms) {
-  if (timestamps_ && now_ms / 1000 != stamped_s_) {
-    stamped_s_ = now_ms / 1000;
-    buffer_ += "#TS:" + std::to_string(stamped_s_) + "\r\n";
+// One record, all of it or nothing.
+template <class Fn>
+bool Journal::Record(int first_db, int last_db, int64_t now_ms, Fn&& add) noexcept {
+  std::lock_guard guard(lock_);
+  RequestBuffer::Mark before = buffer_.End();
+  size_t bytes_before = buffer_.size();
+  try {
+    int64_t now_s = now_ms / 1000;
+    if (timestamps_ && now_s != stamped_s_) buffer_.AddText("#TS:" + std::to_string(now_s) + "\r\n");
+    if (first_db != db_) {
+      std::string number = std::to_string(first_db);
+      std::string_view select[] = {"SELECT", number};
+      buffer_.Add(select);
+    }
+    add(&buffer_);
+    stamped_s_ = now_s;
+  } catch (const std::bad_alloc&) {
+    buffer_.RollBack(before);
+    Lose();
+    return false;
   }
-  if (db == db_) return;
-  db_ = db;
-  std::string number = std::to_string(db);
-  std::string_view select[] = {"SELECT", number};
-  AppendRequest(&buffer_, select);
+  db_ = last_db;
+  offset_.store(offset_.load(std::memory_order_relaxed) + buffer_.size() - bytes_before, std::memory_order_release);
+  return true;
 }
 
-void Journal::End(size_t before) {
-  offset_.store(offset_.load(std::memory_order_relaxed) + buffer_.size() - before, std::memory_order_release);
-}
-
-void Journal::Append(EffectLog* log, bool transaction, int64_t now_ms) {
+bool Journal::Append(EffectLog* log, bool transaction, int64_t now_ms) noexcept {
   static constexpr std::string_view kMulti[] = {"MULTI"};
   static constexpr std::string_view kExec[] = {"EXEC"};
   bool wrapped = transaction && log->count() > 1;
-  {
-    std::lock_guard guard(lock_);
-    size_t before = buffer_.size();
-    Begin(log->first_db(), now_ms);
-    if (wrapped) AppendRequest(&buffer_, kMulti);
-    buffer_ += log->bytes();
-    if (wrapped) AppendRequest(&buffer_, kExec);
-    db_ = log->last_db();
-    End(before);
+  bool good = !log->broken();
+  if (!good) {
+    Lose();
+  } else {
+    good = Record(log->first_db(), log->last_db(), now_ms, [&](RequestBuffer* buffer) {
+      if (wrapped) buffer->Add(kMulti);
+      buffer->Add(log->requests());
+      if (wrapped) buffer->Add(kExec);
+    });
   }
   log->Clear();
+  return good;
 }
 
-void Journal::AppendOne(int db, std::span<const std::string_view> words, int64_t now_ms) {
-  std::lock_guard guard(lock_);
-  size_t before = buffer_.size();
-  Begin(db, now_ms);
-  AppendRequest(&buffer_, words);
-  End(before);
+bool Journal::AppendOne(int db, std::span<const std::string_view> words, int64_t now_ms,
+                        std::span<const std::string_view> lasting) noexcept {
+  return Record(db, db, now_ms, [&](RequestBuffer* buffer) { buffer->Add(words, lasting); });
 }
 
-void Journal::Take(std::string* out) {
+bool Journal::AppendRequest(int db, std::string_view request, int64_t now_ms) noexcept {
+  return Record(db, db, now_ms, [&](RequestBuffer* buffer) { buffer->AddText(request); });
+}
+
+bool Journal::Take(RequestBuffer* out, uint64_t* upto) noexcept {
   std::lock_guard guard(lock_);
   if (out->empty()) {
-    std::swap(*out, buffer_);
-    if (buffer_.capacity() > kKeptBytes) buffer_ = std::string();
+    out->Swap(buffer_);
   } else {
-    *out += buffer_;
-    buffer_.clear();
+    RequestBuffer::Mark before = out->End();
+    try {
+      out->Add(buffer_);
+    } catch (const std::bad_alloc&) {
+      out->RollBack(before);
+      return false;
+    }
   }
+  buffer_.Clear(kKeptBytes);
+  charge_.Set(buffer_.capacity());
+  *upto = offset_.load(std::memory_order_relaxed);
+  return true;
 }
 
 }  // namespace brim

@@ -11,6 +11,7 @@
 #include "server/memory_doctor.h"
 #include "server/memory_policy.h"
 #include "server/purge.h"
+#include "server/script_engine.h"
 #include "server/server.h"
 #include "server/server_commands.h"
 #include "server/server_context.h"
@@ -83,9 +84,10 @@ void MemoryStats(Context& context) {
   ReplyField(context, "clients.slaves", 0);
   ReplyField(context, "clients.normal", f.clients);
   ReplyField(context, "cluster.links", 0);
-  ReplyField(context, "aof.buffer", 0);
-  ReplyField(context, "lua.caches", 0);
-  ReplyField(context, "functions.caches", 0);
+  ReplyField(context, "aof.buffer", categories[static_cast<size_t>(MemoryCategory::kAof)]);
+  ScriptFigures scripts = script_engine != nullptr ? script_engine->Figures() : ScriptFigures();
+  ReplyField(context, "lua.caches", scripts.scripts_bytes);
+  ReplyField(context, "functions.caches", scripts.functions_bytes);
   for (int db : used_dbs) ReplyDatabase(context, db);
   ReplyField(context, "overhead.total", f.overhead);
   ReplyField(context, "keys.count", static_cast<int64_t>(f.keys));

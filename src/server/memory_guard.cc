@@ -29,15 +29,19 @@ const ContainerWatch& Container() {
 
 int64_t Percent(int64_t bytes, int64_t percent) { return bytes / 100 * percent; }
 
-// How far resident memory may be above maxmemory before keys go: 2 %, more where that is little.
-int64_t Slack(int64_t limit) {
-  return std::max(Percent(limit, 2), std::min(16 * kMegabyte, std::max(8 * kMegabyte, Percent(limit, 3))));
-}
+// How far resident memory may be above maxmemory before keys go.
+int64_t Slack(int64_t limit) { return std::max(Percent(limit, 2), 6 * kMegabyte); }
 
 }  // namespace
 
 int64_t ClientMemory() {
-  return UsedByCategory(MemoryCategory::kClientsIn) + UsedByCategory(MemoryCategory::kClientsOut);
+  auto used = UsedByCategory();
+  int64_t sum = 0;
+  for (MemoryCategory category :
+       {MemoryCategory::kClientsIn, MemoryCategory::kClientsOut, MemoryCategory::kPubSub, MemoryCategory::kTracking}) {
+    sum += used[static_cast<size_t>(category)];
+  }
+  return sum;
 }
 
 void MemoryGuard::ReadContainer() {

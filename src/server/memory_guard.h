@@ -69,7 +69,7 @@ class MemoryGuard {
   static inline std::atomic<int64_t> admit_limit_{INT64_MAX};
 };
 
-// Bytes of clients' query buffers and pending replies.
+// Bytes of clients' query buffers, pending replies, subscriptions, and of what is remembered that they have read.
 int64_t ClientMemory();
 
 }  // namespace brim

@@ -19,6 +19,8 @@
 #include "commands/arguments.h"
 #include "net/client.h"
 #include "persist/rdb_writer.h"
+#include "server/log.h"
+#include "server/server.h"
 #include "server/server_commands.h"
 #include "store/shard.h"
 
@@ -28,10 +30,6 @@ namespace {
 
 constexpr size_t kSendBytes = 64 << 10;  // gathered before they are sent
 constexpr int64_t kDefaultTimeoutMs = 1000;
-
-constexpr std::string_view kNotConnected = "IOERR error or timeout connecting to the client";
-constexpr std::string_view kNotWritten = "IOERR error or timeout writing to target instance";
-constexpr std::string_view kNotRead = "IOERR error or timeout reading to target instance";
 
 struct MigrateOptions {
   std::span<const std::string_view> keys;
@@ -167,15 +165,17 @@ void Migrate(Context& context) {
     return;
   }
   Client client(options.timeout_ms);
+  if (server.config().tls_cluster) client.UseTls(server.tls.connect.get());
   int port = atoi(std::string(context.arg(2)).c_str());
   if (!client.Connect(std::string(context.arg(1)), port)) {
     // That nobody listens or answers redis-server finds out when it writes.
-    bool tried = client.failure() != Client::Failure::kUnknownHost;
-    context.reply().Error(tried ? kNotWritten : kNotConnected);
+    bool tried = client.failure() != Client::Failure::kUnknownHost && !server.config().tls_cluster;
+    if (client.failure() == Client::Failure::kTls) LogWarning("MIGRATE: TLS handshake failed: " + client.tls_error());
+    context.reply().Error(tried ? errors::kNotWritten : errors::kNotConnected);
     return;
   }
   if (!SendKeys(context, options, keys, &client)) {
-    context.reply().Error(kNotWritten);
+    context.reply().Error(errors::kNotWritten);
     return;
   }
   Outcome outcome;
@@ -183,7 +183,7 @@ void Migrate(Context& context) {
   if (outcome.refused) {
     context.reply().Error("ERR Target instance replied with error: " + outcome.refusal);
   } else if (!answered) {
-    context.reply().Error(kNotRead);
+    context.reply().Error(errors::kNotRead);
   } else {
     context.reply().Ok();
   }

@@ -3,9 +3,13 @@
 #include <sched.h>
 #include <time.h>
 
+#include "server/script_watch.h"
+
 namespace brim {
 
 namespace {
+
+constexpr int kSpins = 100;
 
 void Nap() {
   timespec nap{0, 20'000};
@@ -30,24 +34,51 @@ void ThreadPause::Park(int thread) {
   Enter(thread);
 }
 
-void ThreadPause::Begin(int thread) {
-  if (threads_ <= 1) return;
-  while (!mutex_.try_lock()) {
-    Leave(thread);
-    Nap();
-    Enter(thread);
-  }
-  requested_.store(true, std::memory_order_seq_cst);
+bool ThreadPause::OthersInside(int thread) const {
   for (int i = 0; i < threads_; i++) {
-    if (i == thread) continue;
-    for (int spins = 0; inside_[i].value.load(std::memory_order_seq_cst); spins++) {
-      if (spins > 100) {
+    if (i != thread && inside_[i].value.load(std::memory_order_seq_cst)) return true;
+  }
+  return false;
+}
+
+bool ThreadPause::Begin(int thread) {
+  if (threads_ <= 1) return true;
+  for (;;) {
+    while (first_.load(std::memory_order_relaxed) || !mutex_.try_lock()) {
+      if (ScriptWatch::Busy() != nullptr) return false;
+      Leave(thread);
+      Nap();
+      Enter(thread);
+    }
+    requested_.store(true, std::memory_order_seq_cst);
+    bool back = false;  // another goes first, or a script takes too long
+    for (int spins = 0; !back && OthersInside(thread); spins++) {
+      if (spins > kSpins) {
         Nap();
+        back = first_.load(std::memory_order_relaxed) || ScriptWatch::Busy() != nullptr;
       } else {
         sched_yield();
       }
     }
+    if (!back) return true;
+    End();
+    if (ScriptWatch::Busy() != nullptr) return false;
   }
+}
+
+void ThreadPause::BeginFirst(int thread, const std::function<void()>& waiting) {
+  if (threads_ <= 1) return;
+  first_.store(true, std::memory_order_seq_cst);
+  while (!mutex_.try_lock()) {
+    Nap();
+    waiting();
+  }
+  requested_.store(true, std::memory_order_seq_cst);
+  while (OthersInside(thread)) {
+    Nap();
+    waiting();
+  }
+  first_.store(false, std::memory_order_seq_cst);
 }
 
 void ThreadPause::End() {

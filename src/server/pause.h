@@ -6,6 +6,7 @@
 // one thread all of this costs nothing.
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 
 namespace brim {
@@ -24,18 +25,24 @@ class ThreadPause {
   void CheckPoint(int thread) {
     if (threads_ > 1 && requested_.load(std::memory_order_relaxed)) Park(thread);
   }
-  // Returns when every other thread is outside. The caller is inside; while it waits for another pauser it counts as
-  // parked, so the world may have changed when this returns.
-  void Begin(int thread);
+  // Returns when every other thread is outside. The caller is inside and holds no shard; while it waits for another
+  // pauser it counts as parked, so the world may have changed when this returns. False, and nothing is paused: a script
+  // keeps a thread for longer than busy-reply-threshold.
+  [[nodiscard]] bool Begin(int thread);
+  // For a script in the middle of its work, which may hold shards and does not count as parked: whoever else wants to
+  // pause steps back. `waiting` is called now and then. One thread at a time (ScriptClaim).
+  void BeginFirst(int thread, const std::function<void()>& waiting);
   void End();
 
  private:
   void Park(int thread);
+  bool OthersInside(int thread) const;
   struct alignas(64) Flag {
     std::atomic<bool> value{false};
   };
   int threads_ = 1;
   std::atomic<bool> requested_{false};
+  std::atomic<bool> first_{false};  // somebody is in BeginFirst
   std::mutex mutex_;
   Flag inside_[kMaxThreads];
 };

@@ -3,15 +3,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <mutex>
-
 #include "base/monotonic.h"
 #include "memory/account.h"
 #include "server/aof.h"
+#include "server/latency_monitor.h"
 #include "server/log.h"
 #include "server/pause.h"
 #include "server/process.h"
+#include "server/script_engine.h"
 #include "server/server.h"
+#include "server/shard_locks.h"
 #include "server/worker.h"
 
 namespace brim {
@@ -32,12 +33,11 @@ std::string FilePath() { return WorkingFolder() + "/" + server.config().dbfilena
 
 SaveOptions Persistence::Options() const {
   SaveOptions options;
-  options.folder = WorkingFolder();
-  options.name = server.config().dbfilename;
   options.compress = server.config().rdbcompression;
   options.check_sum = server.config().rdbchecksum;
   options.now_s = WallUs() / 1'000'000;
   options.used_memory = UsedMemory();
+  if (script_engine != nullptr) options.functions = script_engine->LibraryTexts();
   return options;
 }
 
@@ -57,8 +57,8 @@ bool Persistence::Load() {
   }
   figures_.last_keys_loaded = figures.keys;
   figures_.last_keys_expired = figures.expired;
-  if (figures.functions > 0) {
-    LogWarning(std::to_string(figures.functions) + " function libraries of the file were left out: no scripts yet");
+  if (figures.expired_fields > 0) {
+    LogNotice("Fields of hashes left out because their time is past: " + std::to_string(figures.expired_fields));
   }
   LogNotice("Done loading RDB, keys loaded: " + std::to_string(figures.keys) +
             ", keys expired: " + std::to_string(figures.expired) + ".");
@@ -91,10 +91,11 @@ bool Persistence::StartSave(std::string* error) {
   for (int i = 0; i < shards.count(); i++) {
     for (int db = 0; db < shards[i].databases(); db++) keys_at_cut_ += shards[i].db(db).size();
   }
-  if (!saver->Start(Options(), error)) {
+  if (!saver->Open(WorkingFolder(), server.config().dbfilename, error)) {
     Ended(false, *error);
     return false;
   }
+  saver->Start(Options());
   saver_ = std::move(saver);
   return true;
 }
@@ -117,15 +118,10 @@ bool Persistence::SaveNow(std::string* error) {
   return good;
 }
 
-bool Persistence::SaveAtExit() {
-  if (exit_decided_ || !has_save_points()) {
-    if (saver_ != nullptr) saver_->WalkAll();
-    saver_.reset();
-    return true;
-  }
-  LogNotice("Saving the final RDB snapshot before exiting.");
-  std::string error;
-  return SaveNow(&error);
+void Persistence::CancelSave() {
+  if (saver_ == nullptr) return;
+  saver_->Cancel();
+  saver_.reset();
 }
 
 bool Persistence::Turn(Worker& worker, int64_t now_us) {
@@ -140,12 +136,13 @@ bool Persistence::Turn(Worker& worker, int64_t now_us) {
   int64_t start = MonotonicUs();
   int64_t deadline = start + kSliceUs;
   for (int i = worker.index(); i < shards.count(); i += step) {
-    std::lock_guard guard(shards[i].lock());
-    if (!Cut::Walk(shards[i], deadline)) left = true;
+    KeptGuard guard(shards[i]);
+    if (!guard || !Cut::Walk(shards[i], deadline)) left = true;
   }
+  int64_t end = MonotonicUs();
+  latency_monitor.Note(LatencyEvent::kSaveSlice, end - start);
   // Clients are served on some thread: most of the time is theirs.
   if (now_us - server.last_busy_us.load(std::memory_order_relaxed) < kBusyUs) {
-    int64_t end = MonotonicUs();
     worker.next_cut_us = end + (end - start) * (100 - kBusyPercent) / kBusyPercent * step;
   }
   return left;
@@ -175,7 +172,8 @@ bool Persistence::Due(int64_t now_s) const {
 void Persistence::Cron(Worker& worker) {
   bool ended = saver_ != nullptr && saver_->done();
   if (!ended && (saver_ != nullptr || aof.rewriting() || !Due(worker.now_ms / 1000))) return;
-  thread_pause.Begin(worker.index());
+  LatencySpan span(LatencyEvent::kSaveCut);
+  if (!thread_pause.Begin(worker.index())) return;
   // While this thread waited for the pause another may have ended or begun one.
   std::string error;
   if (saver_ != nullptr && saver_->done()) {

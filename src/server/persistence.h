@@ -33,9 +33,8 @@ class Persistence {
   bool StartSave(std::string* error);
   bool saving() const { return saver_ != nullptr; }
   void Schedule() { scheduled_ = true; }
-  // The process ends: saves if there are save points, unless SHUTDOWN has decided already. False: it could not.
-  bool SaveAtExit();
-  void SavedForExit() { exit_decided_ = true; }
+  // Gives a BGSAVE up; the file stays the one before. Every thread paused.
+  void CancelSave();
 
   // Each worker, once a turn: a slice of the cut's walk, if its share of time allows it. True when there is more.
   // `now_us`: monotonic.
@@ -61,12 +60,14 @@ class Persistence {
 
   std::unique_ptr<RdbSaver> saver_;
   bool scheduled_ = false;
-  bool exit_decided_ = false;
   uint64_t changes_at_cut_ = 0;
   uint64_t keys_at_cut_ = 0;
   PersistenceFigures figures_;
 };
 
 extern Persistence persistence;
+
+// The worker's thread, after a sync and some times a second: its clients whose WAITAOF waits.
+void AnswerSyncWaiters(Worker& worker);
 
 }  // namespace brim

@@ -1,10 +1,17 @@
-// SAVE BGSAVE LASTSAVE BGREWRITEAOF WAITAOF.
+// SAVE BGSAVE LASTSAVE BGREWRITEAOF WAITAOF WAIT.
+#include <string>
+#include <vector>
+
 #include "commands/arguments.h"
 #include "server/aof.h"
+#include "server/blocking.h"
+#include "server/connection.h"
+#include "server/journal.h"
 #include "server/log.h"
 #include "server/persistence.h"
 #include "server/server_commands.h"
 #include "server/server_context.h"
+#include "server/worker.h"
 
 namespace brim {
 
@@ -36,8 +43,9 @@ void Bgsave(Context& context) {
     context.reply().Error("ERR Background save already in progress");
     return;
   }
-  if (aof.rewriting()) {
-    if (schedule) {
+  bool in_transaction = AsServer(context).in_transaction();
+  if (aof.rewriting() || in_transaction) {
+    if (schedule || in_transaction) {
       persistence.Schedule();
       context.reply().Simple("Background saving scheduled");
     } else {
@@ -62,7 +70,8 @@ void Bgrewriteaof(Context& context) {
     context.reply().Error("ERR Background append only file rewriting already in progress");
     return;
   }
-  if (persistence.saving()) {
+  // Within a transaction too: what it has done so far is not in the journal yet, and would come behind the cut.
+  if (persistence.saving() || AsServer(context).in_transaction()) {
     aof.Schedule();
     context.reply().Simple("Background append only file rewriting scheduled");
     return;
@@ -76,7 +85,12 @@ void Bgrewriteaof(Context& context) {
   }
 }
 
-// The local half is done at once: what was written is synced now. Replicas: none yet.
+constexpr std::string_view kSyncedHere = "*2\r\n:1\r\n:0\r\n";
+constexpr std::string_view kSyncedNowhere = "*2\r\n:0\r\n:0\r\n";
+constexpr std::string_view kNoLog = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.";
+
+// The syncing thread is asked for the local half at once. Replicas: there are none, so who asks for some waits until
+// the time is over.
 void Waitaof(Context& context) {
   int64_t local;
   int64_t replicas;
@@ -91,13 +105,43 @@ void Waitaof(Context& context) {
     return;
   }
   if (local > 0 && !aof.enabled()) {
-    context.reply().Error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+    context.reply().Error(kNoLog);
     return;
   }
-  bool synced = local > 0 && aof.CommitAndSync();
+  uint64_t target = journal.offset();
+  bool synced = (local > 0 || replicas > 0) && aof.SyncedUpTo(target);
+  if ((replicas > 0 || (local > 0 && !synced)) && context.may_block()) {
+    BlockRequest request;
+    request.timeout_ms = timeout_ms;
+    request.on_timeout = BlockRequest::kText;
+    request.text = synced ? kSyncedHere : kSyncedNowhere;
+    context.Block(request);
+    ServerContext& own = AsServer(context);
+    own.worker().sync_waiters.push_back({own.connection().id, target, local > 0, replicas > 0});
+    return;
+  }
   context.reply().ArrayHeader(2);
   context.reply().Integer(synced ? 1 : 0);
   context.reply().Integer(0);
+}
+
+// No replica is there to acknowledge anything.
+void Wait(Context& context) {
+  int64_t replicas;
+  int64_t timeout_ms;
+  if (!ParseIntArg(context, 1, &replicas)) return;
+  if (!ParseIntArg(context, 2, &timeout_ms, "ERR timeout is not an integer or out of range")) return;
+  if (timeout_ms < 0) {
+    context.reply().Error("ERR timeout is negative");
+  } else if (replicas <= 0 || !context.may_block()) {
+    context.reply().Integer(0);
+  } else {
+    BlockRequest request;
+    request.timeout_ms = timeout_ms;
+    request.on_timeout = BlockRequest::kText;
+    request.text = ":0\r\n";
+    context.Block(request);
+  }
 }
 
 void Lastsave(Context& context) { context.reply().Integer(persistence.figures().last_save_s); }
@@ -149,6 +193,19 @@ constexpr CommandSpec kRows[] = {
      Waitaof,
      nullptr,
      "request_policy:all_shards,response_policy:agg_min"},
+    {"wait",
+     3,
+     kNoScript,
+     {},
+     kCatConnection,
+     Group::kGeneric,
+     "3.0.0",
+     "O(1)",
+     "Waits until replicas have what the connection wrote.",
+     "numreplicas timeout",
+     Wait,
+     nullptr,
+     "request_policy:all_shards,response_policy:agg_min"},
     {"lastsave",
      1,
      kLoading | kStale | kFast | kExclusive,
@@ -167,5 +224,22 @@ constexpr CommandSpec kRows[] = {
 }  // namespace
 
 const CommandTable kPersistenceCommands = kRows;
+
+void AnswerSyncWaiters(Worker& worker) {
+  std::erase_if(worker.sync_waiters, [&](const Worker::SyncWaiter& each) {
+    Connection* connection = worker.FindConnection(each.connection_id);
+    if (connection == nullptr || connection->waiter == nullptr || connection->last_command->handler != Waitaof)
+      return true;
+    bool without_log = each.wants_local && !aof.enabled();
+    bool synced = aof.SyncedUpTo(each.target);
+    if (without_log) {
+      connection->waiter->text = "-" + std::string(kNoLog) + "\r\n";
+    } else if (synced) {
+      connection->waiter->text = kSyncedHere;
+    }
+    if (without_log || (synced && !each.wants_replicas)) return Blocking::Unblock(*connection, false);
+    return false;
+  });
+}
 
 }  // namespace brim

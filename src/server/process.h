@@ -21,6 +21,11 @@ void NotifySupervisor(const std::string& supervised);
 // True when the setting, or with "auto" the environment, says that a supervisor watches (it then needs no daemon).
 bool IsSupervised(const std::string& supervised);
 
+// For the calling thread: the system's scheduler lets it run soon and not for long, where it would let others go on for
+// some milliseconds (Linux 6.12 and later: the slice of a thread of the fair class; before, nothing happens). Its
+// share of the processor stays what it is.
+void AskForShortSlices();
+
 int ProcessId();
 
 // 40 random hexadecimal digits, as run_id.

@@ -9,6 +9,7 @@
 #include "memory/account.h"
 #include "memory/pressure.h"
 #include "memory/resident.h"
+#include "server/shard_locks.h"
 #include "store/shard.h"
 
 namespace brim {
@@ -17,11 +18,13 @@ namespace {
 
 constexpr int64_t kAllocatorPurgeUs = 2000;
 std::atomic<int64_t> next_allocator_purge_us{0};
+std::atomic<bool> clients_freed{false};
 
 size_t PurgeHeaps() {
   size_t bytes = 0;
   for (int i = 0; i < shards.count(); i++) {
-    std::lock_guard guard(shards[i].lock());
+    KeptGuard guard(shards[i]);
+    if (!guard) continue;
     bytes += shards[i].heap().own().Purge();
   }
   Heap::Shared& shared = Heap::shared();
@@ -83,10 +86,18 @@ void Purger::Run() {
   }
 }
 
+void NoteClientsFreed() { clients_freed.store(true, std::memory_order_relaxed); }
+
+bool IsGivingBack() {
+  return clients_freed.load(std::memory_order_relaxed) &&
+         MonotonicUs() < next_allocator_purge_us.load(std::memory_order_relaxed);
+}
+
 size_t GiveBackFreePages() {
   int64_t now = MonotonicUs();
   int64_t due = next_allocator_purge_us.load(std::memory_order_relaxed);
   if (now < due || !next_allocator_purge_us.compare_exchange_strong(due, now + kAllocatorPurgeUs)) return 0;
+  clients_freed.store(false, std::memory_order_relaxed);
   size_t before = ResidentBytes();
   PurgeHeaps();
   PurgeAllocator();

@@ -33,5 +33,9 @@ inline Purger purger;
 // Under pressure, at once: the free pages of every heap, and the general allocator's when it was not asked in the last
 // milliseconds. Returns the bytes by which resident memory fell. Takes the shards' locks in turn.
 size_t GiveBackFreePages();
+// What clients held was freed: GiveBackFreePages has something to give when it is due again. Any thread.
+void NoteClientsFreed();
+// Whether it waits for that: it was done a moment ago, and does nothing now.
+bool IsGivingBack();
 
 }  // namespace brim

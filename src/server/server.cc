@@ -1,13 +1,12 @@
 #include "server/server.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/monotonic.h"
 #include "memory/account.h"
-#include "net/socket.h"
+#include "persist/temporary_files.h"
 #include "resp/errors.h"
 #include "server/admission.h"
 #include "server/aof.h"
@@ -18,28 +17,18 @@
 #include "server/persistence.h"
 #include "server/process.h"
 #include "server/purge.h"
+#include "server/script_watch.h"
 #include "server/transaction.h"
 
 namespace brim {
 
 namespace {
 
-constexpr int kAcceptsATurn = 32;  // the listener says again that there are more
 constexpr int64_t kLoadPulseUs = 20'000;
 
 }  // namespace
 
 Server server;
-
-Listener::~Listener() { close(fd_); }
-
-void Listener::OnEvents(uint32_t) {
-  for (int i = 0; i < kAcceptsATurn; i++) {
-    int fd = AcceptConnection(fd_, is_unix_, server.config().tcp_keepalive);
-    if (fd < 0) return;
-    server.Dispatch(fd, is_unix_);
-  }
-}
 
 int Server::connected_clients() const {
   int count = 0;
@@ -47,10 +36,11 @@ int Server::connected_clients() const {
   return count;
 }
 
-void Server::Dispatch(int fd, bool is_unix) {
+void Server::Dispatch(int fd, Transport transport) {
   if (connected_clients() >= static_cast<int>(config().maxclients)) {
     constexpr std::string_view kRefusal = "-ERR max number of clients reached\r\n";
-    ssize_t sent = write(fd, kRefusal.data(), kRefusal.size());
+    // Before a handshake nothing can be said.
+    ssize_t sent = transport == Transport::kTls ? 0 : write(fd, kRefusal.data(), kRefusal.size());
     (void)sent;
     close(fd);
     rejected_connections.fetch_add(1, std::memory_order_relaxed);
@@ -61,47 +51,10 @@ void Server::Dispatch(int fd, bool is_unix) {
   // Counted at once, so that a burst does not slip past maxclients.
   worker.connection_count.fetch_add(1, std::memory_order_relaxed);
   if (worker.index() == 0) {
-    worker.Adopt(fd, is_unix);  // listeners live on the first worker's thread
+    worker.Adopt(fd, transport);  // listeners live on the first worker's thread
   } else {
-    worker.loop().Post([&worker, fd, is_unix] { worker.Adopt(fd, is_unix); });
+    worker.loop().PostArrival([&worker, fd, transport] { worker.Adopt(fd, transport); });
   }
-}
-
-bool Server::Listen() {
-  std::string error;
-  if (config().port != 0) {
-    for (std::string host : config().bind) {
-      bool optional = host.starts_with("-");
-      if (optional) host.erase(0, 1);
-      int fd = ListenTcp(host, config().port, config().tcp_backlog, &error);
-      if (fd < 0) {
-        LogWarning("Warning: Could not create server TCP listening socket " + host + ":" +
-                   std::to_string(config().port) + ": " + error);
-        if (optional) continue;
-        LogWarning("Failed listening on port " + std::to_string(config().port) + " (TCP), aborting.");
-        return false;
-      }
-      listeners_.push_back(std::make_unique<Listener>(fd, false));
-    }
-  }
-  if (!config().unixsocket.empty()) {
-    int fd =
-        ListenUnix(config().unixsocket, static_cast<unsigned>(config().unixsocketperm), config().tcp_backlog, &error);
-    if (fd < 0) {
-      LogWarning("Failed opening Unix socket: " + error);
-      return false;
-    }
-    listeners_.push_back(std::make_unique<Listener>(fd, true));
-  }
-  for (auto& listener : listeners_) workers_[0]->loop().Add(listener->fd(), EPOLLIN, listener.get());
-  return true;
-}
-
-bool Server::ListenAnew() {
-  // The old sockets go first: the new addresses may be theirs.
-  for (auto& listener : listeners_) workers_[0]->loop().Forget(listener.get());
-  listeners_.clear();
-  return Listen();
 }
 
 namespace {
@@ -137,12 +90,15 @@ bool Server::Load() {
     if (now < next_us) return;
     server.loading.bytes = server.loading.bytes_before + bytes;
     server.workers_[0]->TurnWhileLoading();
-    if (server.stopping()) {
-      LogWarning("Received a signal or SHUTDOWN during loading, exiting now.");
+    if (server.stopping() || server.stop_signal.load(std::memory_order_relaxed) != 0) {
+      LogWarning("Received shutdown signal during loading, exiting now.");
       _exit(0);
     }
     next_us = MonotonicUs() + kLoadPulseUs;
   };
+  int stale = RemoveStaleTemporaries(WorkingFolder());
+  if (stale > 0)
+    LogNotice("Removed " + std::to_string(stale) + " unfinished snapshots that processes have left behind");
   bool good = aof.Start(*workers_[0]) && (config().appendonly || persistence.Load());
   load_pulse = nullptr;
   loading.running = false;
@@ -153,9 +109,14 @@ int Server::Run() {
   int threads = config().threads;
   shard_locking = threads > 1;
   thread_pause.SetThreads(threads);
+  ScriptWatch::SetThreads(threads);
   shard_observer = this;
   for (int i = 0; i < threads; i++) workers_.push_back(std::make_unique<Worker>(i));
-  if (!Listen()) return 1;
+  if (TlsContexts::Wanted(config()) && !tls.Renew(config())) {
+    LogWarning("Failed to configure TLS. Check logs for more info.");
+    return 1;
+  }
+  if (!listeners.Open(config(), &workers_[0]->loop())) return 1;
   LogNotice("Server initialized");
   startup_memory = UsedMemory();
   MemoryGuard::MarkFootprint();
@@ -174,18 +135,11 @@ int Server::Run() {
   purger.Stop();
   for (auto& thread : threads_) thread.join();
   aof.End();
-  bool saved = persistence.SaveAtExit();
   CheckAccount();
-  int signal_number = stop_signal.load(std::memory_order_relaxed);
-  if (signal_number != 0) {
-    LogWarning(std::string("Received ") + (signal_number == SIGINT ? "SIGINT" : "SIGTERM") + " scheduling shutdown...");
-  }
-  LogWarning("User requested shutdown...");
-  listeners_.clear();
-  if (!config().unixsocket.empty()) unlink(config().unixsocket.c_str());
+  listeners.Close();
   workers_.clear();
   LogWarning("Brim is now ready to exit, bye bye...");
-  return saved ? shutdown_code : 1;
+  return 0;
 }
 
 void Server::CountError(Worker& worker, const Reply& reply) {
@@ -195,8 +149,10 @@ void Server::CountError(Worker& worker, const Reply& reply) {
   auto it = errors.find(code);
   if (it != errors.end()) {
     it->second++;
-  } else if (errors.size() < 128) {
-    errors.emplace(std::move(code), 1);
+  } else {
+    // Scripts can make up as many as they like.
+    constexpr size_t kCodesMost = 128;
+    errors[errors.size() < kCodesMost ? code : "ERRORSTATS_OVERFLOW"]++;
   }
 }
 
@@ -205,11 +161,11 @@ bool Server::ProtectedCommandAllowed(const Command& command, Connection& connect
   auto allowed = name == "debug" ? config().enable_debug_command : config().enable_module_command;
   if (allowed == ProtectedAction::kYes) return true;
   if (allowed == ProtectedAction::kNo) return false;
-  return connection.is_unix || connection.address.starts_with("127.0.0.1:") || connection.address.starts_with("[::1]:");
+  return connection.IsLocal();
 }
 
 bool Server::PauseHolds(const Command& command, Connection& connection) const {
-  (void)connection;
+  if (connection.monitor) return false;
   std::string_view name = command.spec->name;
   if (name.starts_with("client") || name == "quit" || name == "reset" || name == "hello" || name == "auth")
     return false;
@@ -241,7 +197,7 @@ void Server::UnpauseClients() {
 
 void Server::CheckPauseEnd(int64_t now_ms) {
   if (!pausing() || now_ms < pause_until_ms_) return;
-  thread_pause.Begin(0);
+  if (!thread_pause.Begin(0)) return;
   if (pausing() && now_ms >= pause_until_ms_) UnpauseClients();
   thread_pause.End();
 }
@@ -256,9 +212,28 @@ void Server::KeyRemoved(Shard&, int db, std::string_view key, Removal why) {
       journal.AppendOne(db, words, WallUs() / 1000);
     }
   }
+  if (auto* hook = changed_hook.load(std::memory_order_relaxed); hook != nullptr) hook(key, HashBytes(key), false);
   if (notify_hook == nullptr) return;
   NotifyClass event_class = why == Removal::kExpired ? kNotifyExpired : kNotifyEvicted;
-  if (notify_classes & event_class) notify_hook(event_class, why == Removal::kExpired ? "expired" : "evicted", key, db);
+  if (notify_classes & event_class) notify_hook(why == Removal::kExpired ? "expired" : "evicted", key, db);
+}
+
+void Server::FieldsRemoved(Shard&, int db, std::string_view key, std::span<const std::string_view> fields) {
+  if (!journal.on()) return;
+  std::vector<std::string_view> words = {"HDEL", key};
+  words.insert(words.end(), fields.begin(), fields.end());
+  if (effects != nullptr) {
+    effects->Add(db, words);
+  } else {
+    journal.AppendOne(db, words, WallUs() / 1000);
+  }
+}
+
+void Server::HashShrunk(Shard&, int db, std::string_view key, bool emptied) {
+  if (auto* hook = changed_hook.load(std::memory_order_relaxed); hook != nullptr) hook(key, HashBytes(key), false);
+  if (notify_hook == nullptr) return;
+  if (notify_classes & kNotifyHash) notify_hook("hexpired", key, db);
+  if (emptied && (notify_classes & kNotifyGeneric)) notify_hook("del", key, db);
 }
 
 void Server::ResetStatistics() {
@@ -271,6 +246,7 @@ void Server::ResetStatistics() {
   }
   for (int i = 0; i < shards.count(); i++) {
     shards[i].expired_keys.store(0, std::memory_order_relaxed);
+    shards[i].expired_fields.store(0, std::memory_order_relaxed);
     shards[i].evicted_keys.store(0, std::memory_order_relaxed);
     shards[i].lazyfreed_objects.store(0, std::memory_order_relaxed);
   }

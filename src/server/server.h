@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "command/registry.h"
-#include "net/loop.h"
 #include "server/config.h"
+#include "server/listeners.h"
+#include "server/tls_contexts.h"
 #include "server/worker.h"
 #include "store/shard.h"
 
@@ -16,19 +17,6 @@ namespace brim {
 
 inline constexpr const char* kVersion = "0.1.0";
 inline constexpr const char* kRedisVersion = "7.0.15";  // what INFO and HELLO say: the version that clients adapt to
-
-// A listening socket, watched by the first worker; connections go to the workers in turn.
-class Listener final : public EventHandler {
- public:
-  Listener(int fd, bool is_unix) : fd_(fd), is_unix_(is_unix) {}
-  ~Listener() override;
-  void OnEvents(uint32_t events) override;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-  bool is_unix_;
-};
 
 // What INFO says while the data is being loaded at start. The first worker's thread.
 struct Loading {
@@ -43,7 +31,7 @@ class Server final : public ShardObserver {
  public:
   // Starts listening and the workers, and runs the first on this thread until Stop. Returns the exit code.
   int Run();
-  // From a signal handler or SHUTDOWN: the workers end their turns and Run returns.
+  // The workers end their turns, no further command runs, and Run returns.
   void RequestStop() { stopping_.store(true, std::memory_order_relaxed); }
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
@@ -58,7 +46,7 @@ class Server final : public ShardObserver {
   uint64_t NextConnectionId() { return next_id_.fetch_add(1, std::memory_order_relaxed); }
   int connected_clients() const;
   // A connection came in on a listener: refused beyond maxclients, else handed to a worker.
-  void Dispatch(int fd, bool is_unix);
+  void Dispatch(int fd, Transport transport);
 
   // Counts the last error reply of a Reply in the worker's errorstats.
   void CountError(Worker& worker, const Reply& reply);
@@ -77,6 +65,8 @@ class Server final : public ShardObserver {
 
   // --- ShardObserver
   void KeyRemoved(Shard& shard, int db, std::string_view key, Removal why) override;
+  void FieldsRemoved(Shard& shard, int db, std::string_view key, std::span<const std::string_view> fields) override;
+  void HashShrunk(Shard& shard, int db, std::string_view key, bool emptied) override;
 
   // --- facts for INFO
   int64_t start_ms = 0;
@@ -91,26 +81,22 @@ class Server final : public ShardObserver {
   std::atomic<int64_t> last_busy_us{0};   // monotonic, to some ms: when commands were served
   std::atomic<bool> active_expire{true};  // DEBUG SET-ACTIVE-EXPIRE
   std::atomic<bool> cron_paused{false};   // DEBUG PAUSE-CRON
-  std::atomic<int> stop_signal{0};        // the signal that asked for the end, 0: SHUTDOWN
+  std::atomic<int> stop_signal{0};        // the signal that asks for the end, 0: none
   uint64_t changes_base = 0;              // changes counted before the last save or FLUSHALL
   int64_t stats_reset_ms = 0;
-  int shutdown_code = 0;
-  int port() const { return config().port; }
 
-  // CONFIG SET port or bind: listens where the configuration says now. False (the log says why) when that is refused;
-  // nothing then listens on TCP until it is set right. Every thread paused.
-  bool ListenAnew();
+  Listeners listeners;
+  TlsContexts tls;
+
   // CONFIG RESETSTAT. Every thread paused.
   void ResetStatistics();
   // Sums over the workers; every thread paused.
   uint64_t TotalChanges() const;
 
  private:
-  bool Listen();
   bool Load();
   ConfigStore store_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> next_id_{1};
@@ -121,8 +107,5 @@ class Server final : public ShardObserver {
 };
 
 extern Server server;
-
-// One line about a connection for the log and CLIENT LIST.
-std::string DescribeConnection(const Connection& connection);
 
 }  // namespace brim

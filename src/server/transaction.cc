@@ -1,14 +1,18 @@
 #include "server/transaction.h"
 
+#include <x86intrin.h>
+
 #include <bit>
 #include <cstring>
 
 #include "resp/errors.h"
 #include "server/admission.h"
+#include "server/command_watch.h"
 #include "server/connection.h"
 #include "server/dispatch.h"
 #include "server/server_commands.h"
 #include "server/server_context.h"
+#include "server/shard_locks.h"
 #include "server/worker.h"
 
 namespace brim {
@@ -33,9 +37,16 @@ void Multi(Context& context) {
 // Ends MULTI and all watches; the watched shards' locks must be held, or `lock` asked for.
 void EndTransaction(Connection& connection, bool lock) {
   Transaction& transaction = *connection.transaction;
+  if (lock && connection.worker->in_busy_turn && !transaction.watched.empty()) {
+    // No lock can be had: the watches stay until the next end, and may fail a later EXEC for nothing.
+    transaction.in_multi = transaction.dirty = transaction.large = false;
+    transaction.queue.clear();
+    transaction.mask = transaction.flags = 0;
+    return;
+  }
   for (const WatchedKey& watched : transaction.watched) {
     Shard& shard = shards.Of(HashBytes(watched.key));
-    if (lock) shard.lock().lock();
+    if (lock) LockPatiently(*connection.worker, shard);
     shard.Unwatch(watched.db, watched.key, &transaction.watch);
     if (lock) shard.lock().unlock();
   }
@@ -72,7 +83,7 @@ void Exec(Context& context) {
   }
   Transaction& transaction = *connection.transaction;
   if (transaction.dirty) {
-    context.reply().Error("EXECABORT Transaction discarded because of previous errors.");
+    context.reply().Error(errors::kExecAbort);
     EndTransaction(connection, false);
     return;
   }
@@ -82,12 +93,17 @@ void Exec(Context& context) {
     return;
   }
   std::vector<QueuedCommand> queue = std::move(transaction.queue);
+  Worker& worker = own.worker();
+  if (transaction.large) worker.watch.ticks = 0;  // each is looked at
   // Watches end before the commands run: they do not see their own effects.
   EndTransaction(connection, false);
   context.reply().ArrayHeader(queue.size());
   own.SetInTransaction(true);
-  for (QueuedCommand& queued : queue) Dispatcher::RunQueued(own, *queued.command, queued.argv);
+  worker.ticks = __rdtsc();  // what came before is no time of the first one's
+  for (QueuedCommand& queued : queue) Dispatcher::RunQueued(own, *queued.command, queued.argv, true);
   own.SetInTransaction(false);
+  if (worker.watch.ticks == 0) CommandWatch::Refresh(worker);
+  if (worker.effects.requests().borrows()) worker.kept_queue = std::move(queue);
 }
 
 void Watch(Context& context) {
@@ -207,6 +223,7 @@ void Transactions::Queue(ServerContext& context, const Command& command, std::sp
     queued.argv.emplace_back(at, arg.size());
     at += arg.size();
   }
+  transaction.large |= bytes >= context.worker().watch.request_bytes;
   transaction.mask |= Dispatcher::ShardMask(context.worker(), command, queued.argv);
   transaction.flags |= command.flags;
   transaction.queue.push_back(std::move(queued));
@@ -214,8 +231,8 @@ void Transactions::Queue(ServerContext& context, const Command& command, std::sp
 }
 
 void Transactions::AbortExec(ServerContext& context, std::string_view reason) {
-  if (reason.starts_with("OOM ") || reason.starts_with("ERR ")) reason = reason[0] == 'E' ? reason.substr(4) : reason;
-  context.reply().Error("EXECABORT Transaction discarded because of: " + std::string(reason));
+  if (reason.starts_with("ERR ")) reason.remove_prefix(4);
+  context.reply().Error(std::string(errors::kExecAbortBecause) + std::string(reason));
   Forget(context.connection());
 }
 
@@ -231,16 +248,31 @@ bool Transactions::NeedsPause(Connection& connection) {
   return connection.transaction != nullptr && (connection.transaction->flags & kExclusive) != 0;
 }
 
+bool Transactions::RunsScripts(Connection& connection) {
+  return connection.transaction != nullptr && (connection.transaction->flags & kRunsScript) != 0;
+}
+
+bool Transactions::TouchesKeys(const Connection& connection, const Command& command) {
+  uint32_t flags = command.flags;
+  if (IsExec(command) && connection.transaction != nullptr) flags |= connection.transaction->flags;
+  return (flags & (kWrite | kReadonly | kMayReplicate)) != 0;
+}
+
 void Transactions::Forget(Connection& connection) {
   if (connection.transaction != nullptr) EndTransaction(connection, true);
 }
 
-size_t Transactions::MemoryUsage(const Transaction& transaction) {
-  size_t bytes = sizeof(Transaction);
+size_t Transactions::QueueBytes(const Transaction& transaction) {
+  size_t bytes = 0;
   for (const QueuedCommand& queued : transaction.queue) {
     bytes += sizeof queued + queued.argv.capacity() * sizeof(std::string_view);
     for (std::string_view arg : queued.argv) bytes += arg.size();
   }
+  return bytes;
+}
+
+size_t Transactions::MemoryUsage(const Transaction& transaction) {
+  size_t bytes = sizeof(Transaction) + QueueBytes(transaction);
   for (const WatchedKey& watched : transaction.watched) bytes += sizeof watched + watched.key.size();
   return bytes;
 }

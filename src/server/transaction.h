@@ -35,6 +35,7 @@ struct Transaction {
   std::vector<QueuedCommand> queue;
   uint64_t mask = 0;   // shards of the queued commands' keys
   uint32_t flags = 0;  // of all queued commands
+  bool large = false;  // one of them came with enough for COMMANDLOG
   WatchFlag watch;
   std::vector<WatchedKey> watched;
 };
@@ -52,9 +53,14 @@ class Transactions {
   // For EXEC: the shards to lock, and whether a queued command needs every thread paused.
   static uint64_t Mask(Connection& connection);
   static bool NeedsPause(Connection& connection);
+  static bool RunsScripts(Connection& connection);
+  // The command, or the transaction that it ends, reads or writes keys or is for replicas too.
+  static bool TouchesKeys(const Connection& connection, const Command& command);
   // The connection ends, or RESET: watches and queue are dropped. Takes the locks of the watched shards.
   static void Forget(Connection& connection);
+  // Of all of it / of the queued commands alone.
   static size_t MemoryUsage(const Transaction& transaction);
+  static size_t QueueBytes(const Transaction& transaction);
 };
 
 }  // namespace brim

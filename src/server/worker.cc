@@ -5,6 +5,7 @@
 #include <x86intrin.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/monotonic.h"
 #include "base/ticks.h"
@@ -13,10 +14,15 @@
 #include "server/client_limits.h"
 #include "server/compactor.h"
 #include "server/dispatch.h"
+#include "server/journal.h"
 #include "server/memory_guard.h"
 #include "server/pause.h"
 #include "server/persistence.h"
+#include "server/process.h"
+#include "server/pubsub.h"
 #include "server/server.h"
+#include "server/shutdown.h"
+#include "server/tracking.h"
 #include "store/access.h"
 
 namespace brim {
@@ -29,6 +35,7 @@ constexpr int kGatherClients = 12;
 constexpr uint64_t kGatherReads = 60;  // a millisecond; more of them come together in less time
 constexpr int kGatherUsMax = 70;
 constexpr size_t kGatherHeld = 4;
+constexpr size_t kForgotAtOnce = 1024;  // subscriptions of a connection that is closed
 constexpr int64_t kSyncPart = 16;
 constexpr int64_t kGatherSyncUsMax = 400;
 
@@ -40,6 +47,7 @@ Worker::Worker(int index) : context(this), index_(index), read_buffer_(std::make
   now_ms = WallUs() / 1000;
   long_turn_ticks_ = UsToTicks(kLongTurnUs);
   long_command_ticks = UsToTicks(kLongCommandUs);
+  CommandWatch::Refresh(*this);
 }
 
 Worker::~Worker() = default;
@@ -56,18 +64,32 @@ void Worker::RefreshClock() {
   coarse_clock.Set(now_ms);
 }
 
-void Worker::Adopt(int fd, bool is_unix) {
+void Worker::Adopt(int fd, Transport transport) {
   uint64_t id = server.NextConnectionId();
-  auto connection = std::make_unique<Connection>(this, id, fd, is_unix);
+  auto connection = std::make_unique<Connection>(this, id, fd, transport);
   Connection* raw = connection.get();
-  connections_.emplace(id, std::move(connection));
+  {
+    std::lock_guard guard(connections_lock_);
+    connections_.emplace(id, std::move(connection));
+  }
   figures.connections_received++;
-  if (!loop_.Add(fd, Connection::kEvents, raw)) raw->CloseSoon();
+  if (!loop_.Add(fd, Connection::kEvents, raw)) {
+    raw->CloseSoon();
+  } else if (raw->tls() != nullptr) {
+    handshakes.Add(*raw);
+  } else {
+    raw->Welcome();
+  }
 }
 
 Connection* Worker::FindConnection(uint64_t id) {
   auto it = connections_.find(id);
   return it == connections_.end() ? nullptr : it->second.get();
+}
+
+bool Worker::Owns(uint64_t id) {
+  std::lock_guard guard(connections_lock_);
+  return connections_.contains(id);
 }
 
 void Worker::ServeLater(Connection* connection, std::string_view data) {
@@ -80,9 +102,12 @@ void Worker::ServeReads() {
   for (const Read& read : reads_) {
     if (read.peeked.table != nullptr) read.peeked.table->PrefetchBlock(read.peeked.hash);
   }
-  for (const Read& read : reads_) {
+  for (Read& read : reads_) {
+    // A script may take so long that it has to be answered for before this comes to it.
+    Connection* connection = std::exchange(read.connection, nullptr);
+    if (connection == nullptr) continue;
     peeked = read.peeked.command != nullptr ? &read.peeked : nullptr;
-    read.connection->Serve(read.data);
+    connection->Serve(read.data);
   }
   peeked = nullptr;
   reads_.clear();
@@ -104,12 +129,14 @@ void Worker::Defer(Connection* connection) {
 
 // At least one a turn, and as many as keep it short.
 void Worker::ServeDeferred() {
+  if (pushes.has_put_off()) pushes.EndPutOff();
   while (!deferred_.empty()) {
     Connection* connection = FindConnection(deferred_.front());
     deferred_.pop_front();
     if (connection == nullptr) continue;
     connection->deferred = false;
     connection->ResumeInput();
+    if (!connection->deferred) ReadAgain(connection);
     if (TurnIsLong()) return;
   }
 }
@@ -141,7 +168,12 @@ void Worker::Hold(Connection* connection) {
 void Worker::SendHeld() {
   last_held_ = held_.size();  // 0 ends the rests for it
   if (held_.empty()) return;
-  aof.Commit();
+  // Before it is asked for: what others record later, maybe without anybody who waits, is not waited for.
+  uint64_t offset = journal.offset();
+  if (!aof.Commit(&waits_for_log)) {
+    PutBehindLog(offset);
+    return;
+  }
   for (size_t i = 0; i < held_.size(); i++) {
     Connection* connection = FindConnection(held_[i]);
     if (connection == nullptr) continue;
@@ -149,6 +181,31 @@ void Worker::SendHeld() {
     if (!connection->close_soon) connection->Flush();
   }
   held_.clear();
+}
+
+// Who changed something waits for the disk; the others are served meanwhile.
+void Worker::PutBehindLog(uint64_t offset) {
+  for (uint64_t id : held_) {
+    Connection* connection = FindConnection(id);
+    if (connection == nullptr) continue;
+    connection->unwritten = true;
+    unwritten_.push_back({id, offset});
+  }
+  held_.clear();
+}
+
+void Worker::SendWritten() {
+  while (!unwritten_.empty() && aof.WrittenUpTo(unwritten_.front().offset)) {
+    Connection* connection = FindConnection(unwritten_.front().connection_id);
+    unwritten_.pop_front();
+    if (connection == nullptr) continue;
+    connection->held = connection->unwritten = false;
+    if (connection->close_soon) continue;
+    connection->Flush();
+    connection->ResumeInput();
+    ReadAgain(connection);
+  }
+  if (unwritten_.empty()) waits_for_log.store(false, std::memory_order_relaxed);
 }
 
 void Worker::ReadAgain(Connection* connection) {
@@ -164,20 +221,39 @@ void Worker::ReadRests() {
     Connection* connection = FindConnection(id);
     if (connection == nullptr) continue;
     connection->read_again = false;
-    if (!connection->close_soon) connection->ReadSome();
+    if (connection->close_soon) continue;
+    Connection* outer = std::exchange(handling, connection);
+    connection->ReadSome();
+    handling = outer;
   }
   reading_again_.clear();
 }
 
 void Worker::CloseMarked() {
   for (size_t i = 0; i < closing_.size(); i++) {
+    // Many at once (their sockets may be full, and what they subscribed to has to forget them): the others go first.
+    if (i > 0 && TurnIsLong()) {
+      closing_left_.insert(closing_left_.end(), closing_.begin() + static_cast<ptrdiff_t>(i), closing_.end());
+      break;
+    }
+    pushes.KeepInBounds();  // what came meanwhile was delivered, for the last time to who goes
     auto it = connections_.find(closing_[i]);
     if (it == connections_.end()) continue;
+    if (!PubSub::Forget(*it->second, kForgotAtOnce)) {
+      closing_left_.push_back(closing_[i]);
+      continue;
+    }
     loop_.Forget(it->second.get());
-    connections_.erase(it);
+    std::unique_ptr<Connection> gone = std::move(it->second);
+    {
+      std::lock_guard guard(connections_lock_);
+      connections_.erase(it);
+    }
+    gone.reset();
     connection_count.fetch_sub(1, std::memory_order_relaxed);
   }
-  closing_.clear();
+  closing_.swap(closing_left_);
+  closing_left_.clear();
 }
 
 void Worker::RunDeadlines() {
@@ -185,7 +261,11 @@ void Worker::RunDeadlines() {
     auto [at_ms, id] = *deadlines_.begin();
     deadlines_.erase(deadlines_.begin());
     Connection* connection = FindConnection(id);
-    if (connection == nullptr || connection->waiter == nullptr || connection->waiter->deadline_ms != at_ms) continue;
+    if (connection == nullptr || connection->waiter == nullptr) continue;
+    if (connection->waiter->deadline_ms != at_ms) {
+      if (connection->waiter->look_again_ms == at_ms) Blocking::LookAgain(*connection);
+      continue;
+    }
     // Claimed by somebody who tries to serve it: look again in a moment.
     if (!Blocking::TimeOut(*connection)) {
       connection->waiter->deadline_ms = now_ms + 5;
@@ -206,11 +286,13 @@ void Worker::ResumePaused() {
 }
 
 int Worker::WaitMs() const {
-  if (work_left_ || !held_.empty() || !read_again_.empty() || !deferred_.empty() || !flush_again_.empty()) return 0;
+  if (work_left_ || handshakes.waiting() || pushes.has_work() || !closing_.empty() || !held_.empty() ||
+      !read_again_.empty() || !deferred_.empty() || !flush_again_.empty())
+    return 0;
   if (cut_left_) return MonotonicUs() < next_cut_us ? 1 : 0;
-  if (compacting) return 1;
+  if (compacting || pushes.has_put_off()) return 1;
   // The cron may come as much later as this turn was long; a client's deadline may not.
-  int64_t until = next_cron_ms_;
+  int64_t until = next_cron_ms;
   int64_t now = now_ms;
   if (!deadlines_.empty()) {
     until = std::min(until, deadlines_.begin()->first);
@@ -235,6 +317,7 @@ int Worker::GatherUs() const {
 }
 
 void Worker::TurnWhileLoading() {
+  current_worker = this;
   thread_pause.Enter(index_);
   CloseMarked();
   loop_.RunOnce(0, 0, [this] {
@@ -246,13 +329,18 @@ void Worker::TurnWhileLoading() {
   ServeDeferred();
   FlushRests();
   loop_.RunMail();
+  handshakes.Run();
+  if (pushes.needs_care()) pushes.AfterCommand(false);
+  pushes.SendSome();
   thread_pause.Leave(index_);
 }
 
 void Worker::Run() {
   prctl(PR_SET_TIMERSLACK, 1000UL);  // short rests: see GatherUs
+  AskForShortSlices();
+  current_worker = this;
   RefreshClock();
-  next_cron_ms_ = now_ms;
+  next_cron_ms = now_ms;
   auto begin_turn = [this] {
     thread_pause.Enter(index_);
     RefreshClock();
@@ -260,17 +348,24 @@ void Worker::Run() {
   };
   thread_pause.Enter(index_);
   while (!server.stopping()) {
+    if (index_ == 0) ending.Look(*this);
+    if (server.stopping()) break;
     CloseMarked();
     int wait = WaitMs();
     thread_pause.Leave(index_);
     ready_ = loop_.RunOnce(wait, wait > 0 ? GatherUs() : 0, begin_turn);
+    if (!unwritten_.empty()) SendWritten();
     ServeReads();
     ReadRests();
     ServeDeferred();
     FlushRests();
     loop_.RunMail();
     RunDeadlines();
+    handshakes.Run();
+    if (broadcast_due) KeyTracking::EndBatch(*this);
+    if (pushes.needs_care()) pushes.AfterCommand(false);
     SendHeld();
+    pushes.SendSome();
     KeepClientsInBounds(*this);
     bool busy = figures.commands != commands_at_turn_;
     commands_at_turn_ = figures.commands;
@@ -282,7 +377,7 @@ void Worker::Run() {
     }
     cut_left_ = persistence.Turn(*this, now_us);
     // What is left over can wait for a turn that was short; the cron itself comes some times a second.
-    if (now_ms >= next_cron_ms_ || (work_left_ && !TurnIsLong())) Cron();
+    if (now_ms >= next_cron_ms || (work_left_ && !TurnIsLong())) Cron();
   }
   CloseMarked();
   // Connections are destroyed with the worker, after all threads have ended.

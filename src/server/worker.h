@@ -14,13 +14,21 @@
 #include "command/keys.h"
 #include "net/loop.h"
 #include "resp/output.h"
+#include "server/command_watch.h"
 #include "server/connection.h"
 #include "server/dispatch.h"
+#include "server/handshakes.h"
+#include "server/push.h"
+#include "server/script_engine.h"
 #include "server/server_context.h"
+#include "server/transaction.h"
 
 namespace brim {
 
+class Worker;
+
 struct CommandFigures {
+  std::unique_ptr<CallTimes> times;  // null: none counted yet
   uint64_t calls = 0;
   uint64_t ticks = 0;         // CPU time-stamp ticks
   uint64_t recent_ticks = 0;  // of one call, a moving mean
@@ -39,15 +47,21 @@ struct WorkerFigures {
   uint64_t error_replies = 0;
   uint64_t output_limit_cuts = 0;
   uint64_t query_limit_cuts = 0;
+  uint64_t handshakes = 0;  // TLS
+  uint64_t handshakes_failed = 0;
   uint64_t memory_cuts = 0;  // by maxmemory-clients
   uint64_t memory_cut_bytes = 0;
   uint64_t evictions_ms = 0;
+  std::array<uint64_t, 4> denied{};  // by access rules, by AclReason
   uint64_t expire_cycle_us = 0;
   std::vector<CommandFigures> commands_by_id;
   std::map<std::string, uint64_t> errors_by_code;
   size_t recent_max_input = 0;
   size_t recent_max_output = 0;
 };
+
+// Of the calling thread; null for threads that are no workers.
+inline thread_local Worker* current_worker = nullptr;
 
 class Worker {
  public:
@@ -62,7 +76,7 @@ class Worker {
   void TurnWhileLoading();
 
   // This thread: takes over an accepted socket.
-  void Adopt(int fd, bool is_unix);
+  void Adopt(int fd, Transport transport);
   Connection* FindConnection(uint64_t id);
   const std::unordered_map<uint64_t, std::unique_ptr<Connection>>& connections() const { return connections_; }
   std::atomic<int> connection_count{0};
@@ -86,6 +100,8 @@ class Worker {
   std::vector<ParsedCommand> parsed;
   std::vector<KeyPosition> key_positions;
   OutputBuffer scratch;  // replies of the connection being served
+  PushQueue pushes{this};
+  bool broadcast_due = false;  // KeyTracking::EndBatch has something to tell
   // Where a connection reads into: behind what others have read in this turn and not been served for.
   char* ReadSpace() { return read_buffer_.get() + read_used_; }
   size_t read_room() const { return kReadBytes - read_used_; }
@@ -113,19 +129,43 @@ class Worker {
   // replies are held back until that is where it has to be.
   EffectLog effects;
   bool recorded = false;
+  // The journal points at arguments of the command being executed, or of the transaction's in kept_queue.
+  bool borrowed = false;
+  std::vector<QueuedCommand> kept_queue;
   void Hold(Connection* connection);
+  // Replies wait until the AOF's own thread has written what they tell of (Aof::AskWriter); any thread.
+  std::atomic<bool> waits_for_log{false};
+  // Clients whose WAITAOF waits.
+  struct SyncWaiter {
+    uint64_t connection_id;
+    uint64_t target;  // the journal's offset
+    bool wants_local;
+    bool wants_replicas;
+  };
+  std::vector<SyncWaiter> sync_waiters;
   // What is known of the first command of the data being served; null: nothing.
   const Peeked* peeked = nullptr;
-  Connection* serving = nullptr;  // whose commands are being executed
+  Handshakes handshakes{this};
+  Connection* serving = nullptr;   // whose commands are being executed
+  Connection* handling = nullptr;  // whose events are being handled
+  // While a script takes long (server/busy_turn): the connection whose command it is, or that waits for it.
+  bool in_busy_turn = false;
+  Connection* interrupted = nullptr;
+  bool busy_refused = false;   // the command in hand gives way to a script that takes long: BUSY is its answer
+  bool out_of_memory = false;  // by the last command that was looked at under pressure
+  bool error_counted = false;  // the error that a script answers is one of its commands', counted already
+  ScriptLocks script_locks;    // of the script that runs
   // Compaction (server/compactor): when the next slice may begin (monotonic), and whether one is left over.
   int64_t next_compaction_us = 0;
   bool compacting = false;
   int64_t next_cut_us = 0;   // when the next slice of a cut may begin
   int64_t last_busy_us = 0;  // a turn with commands
   int64_t next_defrag_look_us = 0;
-  int defrag_percent = 0;  // of the time, that active defragmentation wants
-  int64_t now_ms = 0;      // refreshed once a turn
-  uint64_t ticks = 0;      // time-stamp counter when the last command ended
+  int defrag_percent = 0;    // of the time, that active defragmentation wants
+  int64_t next_cron_ms = 0;  // 0: Cron is due at the end of this turn
+  int64_t now_ms = 0;        // refreshed once a turn
+  uint64_t ticks = 0;        // time-stamp counter when the last command ended
+  WatchLimits watch;
 
   // Connections that CLIENT PAUSE holds back.
   std::vector<uint64_t> paused_connections;
@@ -135,6 +175,11 @@ class Worker {
   void Cron();
 
  private:
+  friend class BusyTurn;
+  // Any thread: whether the connection is this worker's.
+  friend bool Owns(Worker& worker, uint64_t id) { return worker.Owns(id); }
+  bool Owns(uint64_t id);
+
   void RefreshClock();
   void CloseMarked();
   void ServeReads();
@@ -142,6 +187,8 @@ class Worker {
   void ServeDeferred();
   void FlushRests();
   void SendHeld();
+  void PutBehindLog(uint64_t offset);
+  void SendWritten();
   void RunDeadlines();
   int WaitMs() const;
   int GatherUs() const;
@@ -152,7 +199,9 @@ class Worker {
   int index_;
   Loop loop_;
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
+  SpinLock connections_lock_;  // for changes of it, and for other threads that look into it
   std::vector<uint64_t> closing_;
+  std::vector<uint64_t> closing_left_;  // with subscriptions still to be ended
   struct Read {
     Connection* connection;
     std::string_view data;
@@ -164,6 +213,11 @@ class Worker {
   std::deque<uint64_t> deferred_;
   std::deque<uint64_t> flush_again_;
   std::vector<uint64_t> held_;
+  struct Unwritten {
+    uint64_t connection_id;
+    uint64_t offset;  // the journal's, up to which it has to be written
+  };
+  std::deque<Unwritten> unwritten_;
   size_t last_held_ = 0;
   uint64_t turn_began_ = 0;
   Activity activity_before_;  // in the millisecond before
@@ -173,9 +227,9 @@ class Worker {
   static constexpr size_t kReadRoomMin = 16 << 10;
   static constexpr size_t kReadsMax = 64;
   std::unique_ptr<char[]> read_buffer_;
+  std::unique_ptr<char[]> busy_read_buffer_;  // made when it is needed first
   size_t read_used_ = 0;
   std::multimap<int64_t, uint64_t> deadlines_;
-  int64_t next_cron_ms_ = 0;
   int64_t next_second_ms_ = 0;
   uint64_t commands_at_turn_ = 0;
   bool cut_left_ = false;   // a snapshot's walk wants more turns

@@ -32,18 +32,22 @@ int64_t ScoreOf(const Entry& entry, uint8_t age) {
   }
 }
 
-void Consider(const AccessClock& clock, uint8_t* bucket, Candidate* best) {
+// `timed`: there are hashes whose fields have an expiry, and whose slots have the flag without being volatile.
+void Consider(const AccessClock& clock, uint8_t* bucket, bool timed, Candidate* best) {
   bool with_expiry = eviction.IsVolatile();
   Table::VisitBucket(bucket, [&](Table::Slot slot) {
     if (with_expiry && !slot.flag()) return;
     auto* entry = slot.As<Entry>();
+    if (with_expiry && timed && !entry->has_expiry()) return;
     uint8_t age = clock.AgeOf(slot.state());
     int64_t score = ScoreOf(*entry, age);
     if (score > best->score) *best = {entry, score, age};
   });
 }
 
-void Sample(const AccessClock& clock, Table& table, Candidate* best) {
+void Sample(const AccessClock& clock, Keyspace& keyspace, Candidate* best) {
+  Table& table = keyspace.table();
+  bool timed = keyspace.timed_hashes() > 0;
   // A sampled bucket shows several keys at the cost of one line, so Redis's number of samples in buckets is finer
   // than its number in keys.
   uint8_t* buckets[64];
@@ -56,12 +60,12 @@ void Sample(const AccessClock& clock, Table& table, Candidate* best) {
     for (int i = 0; i < n; i++)
       Table::VisitBucket(buckets[i], [](Table::Slot slot) { __builtin_prefetch(slot.block()); });
   }
-  for (int i = 0; i < n; i++) Consider(clock, buckets[i], best);
+  for (int i = 0; i < n; i++) Consider(clock, buckets[i], timed, best);
   if (best->entry != nullptr) return;
   // Few keys have an expiry: walk on from a random place.
   uint64_t position = RandomBelow(uint64_t{1} << table.depth()) * Table::kMaxBuckets;
   for (int i = 0; i < kWalkBuckets && best->entry == nullptr; i++) {
-    if (uint8_t* bucket = table.NextBucket(&position)) Consider(clock, bucket, best);
+    if (uint8_t* bucket = table.NextBucket(&position)) Consider(clock, bucket, timed, best);
   }
 }
 
@@ -76,7 +80,7 @@ size_t Shard::EvictOne(int64_t now_ms) {
         db(static_cast<int>((evict_db_ + static_cast<uint32_t>(i)) % static_cast<uint32_t>(databases())));
     if ((eviction.IsVolatile() ? keyspace.expires() : keyspace.size()) == 0) continue;
     Candidate candidate;
-    Sample(clock_, keyspace.table(), &candidate);
+    Sample(clock_, keyspace, &candidate);
     if (candidate.entry != nullptr && candidate.score > best.score) {
       best = candidate;
       from = &keyspace;

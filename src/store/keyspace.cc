@@ -5,15 +5,14 @@
 
 #include "store/cut.h"
 #include "store/shard.h"
+#include "types/expiry_hint.h"
+#include "types/hash_expiry.h"
 
 namespace brim {
 
 namespace {
 
 uint64_t HashOfEntry(const void* block) { return HashBytes(static_cast<const Entry*>(block)->key()); }
-
-constexpr int64_t kHintUnitMs = 256;
-constexpr int64_t kHintBaseMs = 1'700'000'000'000;  // November 2023: earlier times are long past
 
 size_t WidthOf(int64_t n) {
   if (n == static_cast<int8_t>(n)) return 1;
@@ -22,11 +21,6 @@ size_t WidthOf(int64_t n) {
 }
 
 }  // namespace
-
-uint32_t ExpiryHint(int64_t at_ms) {
-  int64_t units = (at_ms - kHintBaseMs) / kHintUnitMs;
-  return static_cast<uint32_t>(std::clamp<int64_t>(units, 0, Table::kNoHint - 1));
-}
 
 Heap* KeyRef::KeyspaceHeap() const { return &keyspace_->heap(); }
 
@@ -60,19 +54,23 @@ uint8_t* KeyRef::Resize(size_t bytes) {
 }
 
 uint8_t* KeyRef::MakeInline(Encoding encoding, size_t bytes) {
+  Encoding old = entry_->encoding();
   Reblock(bytes, 0, entry_->expiry_ms());
   entry_->SetExternal(false);
   entry_->SetType(entry_->type(), encoding);
   Refresh();
+  NoteEncoding(old);
   return entry_->value();
 }
 
 void KeyRef::MakeExternal(Encoding encoding, void* structure) {
+  Encoding old = entry_->encoding();
   Reblock(sizeof(void*), 0, entry_->expiry_ms());
   entry_->SetExternal(true);
   entry_->SetType(entry_->type(), encoding);
   entry_->SetPointer(structure);
   Refresh();
+  NoteEncoding(old);
 }
 
 void KeyRef::SetEncoding(Encoding encoding) {
@@ -123,16 +121,40 @@ void KeyRef::FreeStructure(bool lazy) {
 
 uint8_t* KeyRef::Retype(Type type, Encoding encoding, size_t bytes, int64_t expiry_ms, bool external, bool lazy) {
   Cut::Before(*this);
+  // Who waits for a stream has to hear that there is none any more.
+  if (type_ == Type::kStream && type != type_) keyspace_->shard().SignalReady(keyspace_->db(), key());
   FreeStructure(lazy);
   bool had = entry_->has_expiry();
   if (had || expiry_ms >= 0) keyspace_->NoteExpiry(hash_, entry_, had, expiry_ms >= 0, expiry_ms);
   Reblock(bytes, 0, expiry_ms);
   entry_->SetExternal(external);
+  Encoding old = entry_->encoding();
   entry_->SetType(type, encoding);
   if (encoding == Encoding::kInt) entry_->SetIntWidth(bytes);
   Refresh();
+  NoteEncoding(old);
   return entry_->value();
 }
+
+void* KeyRef::GiveStructure() {
+  void* structure = entry_->pointer();
+  Encoding old = entry_->encoding();
+  entry_->SetExternal(false);  // the 8 bytes left count as an integer
+  entry_->SetType(type_, Encoding::kInt);
+  entry_->SetIntWidth(sizeof structure);
+  Refresh();
+  NoteEncoding(old);
+  return structure;
+}
+
+void KeyRef::NoteEncoding(Encoding old) {
+  if (IsTimedEncoding(old) == IsTimedEncoding(encoding_)) return;
+  bool timed = IsTimedEncoding(encoding_);
+  keyspace_->timed_hashes_ += timed ? size_t{1} : ~size_t{0};
+  keyspace_->table().FindBlock(hash_, entry_).SetFlag(timed || entry_->has_expiry());
+}
+
+void KeyRef::NoteDue(int64_t at_ms) { keyspace_->table().LowerHint(hash_, ExpiryHint(at_ms)); }
 
 void KeyRef::SetExpiry(int64_t at_ms) {
   Cut::Before(*this);
@@ -149,7 +171,7 @@ Keyspace::~Keyspace() { Clear(); }
 void Keyspace::NoteExpiry(uint64_t hash, const Entry* entry, bool had, bool has, int64_t at_ms) {
   if (had != has) {
     expires_ += has ? size_t{1} : ~size_t{0};
-    table_.FindBlock(hash, entry).SetFlag(has);
+    table_.FindBlock(hash, entry).SetFlag(has || IsTimedEncoding(entry->encoding()));
   }
   if (has) table_.LowerHint(hash, ExpiryHint(at_ms));
 }
@@ -166,15 +188,21 @@ KeyRef Keyspace::Insert(std::string_view key, uint64_t hash, Type type, Encoding
     expires_++;
     table_.LowerHint(hash, ExpiryHint(expiry_ms));
   }
+  if (IsTimedEncoding(encoding)) {
+    slot.SetFlag(true);
+    timed_hashes_++;
+  }
   StampNew(shard_->clock(), *entry, slot);
   return {this, entry, hash};
 }
 
 void Keyspace::Erase(KeyRef& ref, bool lazy) {
   Cut::Before(ref);
+  if (ref.type() == Type::kStream) shard_->SignalReady(db_, ref.key());
   ref.FreeStructure(lazy);
   Entry* entry = ref.entry_;
   if (entry->has_expiry()) expires_--;
+  if (IsTimedEncoding(entry->encoding())) timed_hashes_--;
   table_.Erase(ref.hash_, table_.FindBlock(ref.hash_, entry));
   heap_->Free(entry, heap_->BlockSize(entry), MemoryCategory::kData);
   ref.entry_ = nullptr;
@@ -187,6 +215,7 @@ void Keyspace::Clear() {
 
 bool Keyspace::DrainSome(size_t segments) {
   expires_ = 0;
+  timed_hashes_ = 0;
   return table_.Drain(segments, [this](Table::Slot slot) {
     auto* entry = slot.As<Entry>();
     if (entry->external()) FreeExternal(*heap_, entry->type(), entry->encoding(), entry->pointer());

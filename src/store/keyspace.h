@@ -52,6 +52,9 @@ class KeyRef final : public Value {
   void FreeStructure(bool lazy);
 
  private:
+  // Gives the external structure away: the key is left with a number, to be erased.
+  friend void* GiveStructure(KeyRef& ref) { return ref.GiveStructure(); }
+  void* GiveStructure();
   friend class Keyspace;
   void Attach(Entry* entry) {
     entry_ = entry;
@@ -65,6 +68,10 @@ class KeyRef final : public Value {
   // Gives the entry a block with room for `value_bytes`, header and key kept, the value's first `keep` bytes too.
   void Reblock(size_t value_bytes, size_t keep, int64_t expiry_ms);
   void Refresh() { Attach(entry_); }
+  // A hash with field expiry: its next field is due then (types/hash_expiry.h tells by itself when that changes).
+  void NoteDue(int64_t at_ms) override;
+  // The value's encoding was `old` until now.
+  void NoteEncoding(Encoding old);
 
   Keyspace* keyspace_ = nullptr;
   Entry* entry_ = nullptr;
@@ -96,12 +103,17 @@ class Keyspace {
   void SwapContents(Keyspace& other) {
     table_.Swap(other.table_);
     std::swap(expires_, other.expires_);
+    std::swap(timed_hashes_, other.timed_hashes_);
   }
   // Frees up to `segments` segments with their keys; the keyspace takes no other call until it returns true: empty.
   bool DrainSome(size_t segments);
 
   size_t size() const { return table_.size(); }
   size_t expires() const { return expires_; }
+  // Hashes some of whose fields have an expiry.
+  size_t timed_hashes() const { return timed_hashes_; }
+  // A slot's flag: the key has an expiry, or is a hash some of whose fields have one. Its hint (types/expiry_hint.h)
+  // is no later than the earliest of them.
   Table& table() { return table_; }
   const Table& table() const { return table_; }
   Shard& shard() const { return *shard_; }
@@ -121,9 +133,7 @@ class Keyspace {
   int db_;
   Table table_;
   size_t expires_ = 0;
+  size_t timed_hashes_ = 0;
 };
-
-// Expiry hints (Table::LowerHint) count in units of 256 ms since this process's epoch base.
-uint32_t ExpiryHint(int64_t at_ms);
 
 }  // namespace brim

@@ -45,49 +45,6 @@ void Shard::RemoveByItself(KeyRef& ref, Removal why, bool lazy) {
   ref.keyspace().Erase(ref, lazy);
 }
 
-void Shard::RemoveExpired(KeyRef& ref) { RemoveByItself(ref, Removal::kExpired, lazyfree.expire); }
-
-bool Shard::ExpireCycle(int64_t now_ms, int64_t deadline_us) {
-  constexpr size_t kSegmentsAStep = 256;
-  constexpr size_t kMostDue = 1024;
-  uint32_t limit = ExpiryHint(now_ms);
-  for (int visited = 0; visited < databases();) {
-    Keyspace& keyspace = db(expire_db_);
-    bool end = true;
-    if (keyspace.expires() > 0 && keyspace.table().has_hints()) {
-      due_.clear();
-      end = keyspace.table().VisitHints(&expire_position_, kSegmentsAStep, limit, [&](uint64_t word, uint32_t hint) {
-        if (due_.size() >= kMostDue) return hint;
-        uint32_t earliest = Table::kNoHint;
-        Table::VisitSegment(word, [](Table::Slot slot) {
-          if (slot.flag()) __builtin_prefetch(slot.block());
-        });
-        Table::VisitSegment(word, [&](Table::Slot slot) {
-          if (!slot.flag()) return;
-          auto* entry = slot.As<Entry>();
-          if (entry->expiry_ms() < now_ms) {
-            due_.push_back(entry);
-          } else {
-            earliest = std::min(earliest, ExpiryHint(entry->expiry_ms()));
-          }
-        });
-        return earliest;
-      });
-      for (Entry* entry : due_) {
-        KeyRef ref(&keyspace, entry, HashBytes(entry->key()));
-        RemoveExpired(ref);
-      }
-    }
-    if (end) {
-      visited++;
-      expire_position_ = 0;
-      expire_db_ = expire_db_ + 1 == databases() ? 0 : expire_db_ + 1;
-    }
-    if (MonotonicUs() > deadline_us) return false;
-  }
-  return true;
-}
-
 void Shard::FreeLater(const Detached& detached) {
   garbage_.push_back(detached);
   lazyfree_pending.fetch_add(1, std::memory_order_relaxed);
@@ -121,6 +78,7 @@ void Shard::FlushDatabase(int index, bool lazy) {
   Keyspace& keyspace = db(index);
   if (keyspace.size() == 0) return;
   Cut::BeforeFlush(*this, keyspace);
+  SignalAllReady(index);
   auto old = std::make_unique<Keyspace>(this, &heap_, index);
   keyspace.SwapContents(*old);
   if (lazy) FreeLater(std::move(old));
@@ -182,8 +140,7 @@ void Shard::SignalReady(int db_index, std::string_view key) {
 
 void Shard::SignalAllReady(int db_index) {
   for (auto& [db_key, waiting] : waiters_) {
-    if (DbOf(db_key) == db_index && db(db_index).Find(KeyOf(db_key), HashBytes(KeyOf(db_key))))
-      SignalReady(db_index, KeyOf(db_key));
+    if (DbOf(db_key) == db_index) SignalReady(db_index, KeyOf(db_key));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,6 +38,10 @@ class ShardObserver {
   virtual ~ShardObserver() = default;
   // A key went by itself; called before its entry is freed.
   virtual void KeyRemoved(Shard& shard, int db, std::string_view key, Removal why) = 0;
+  // Fields of a hash are about to go because their time has come.
+  virtual void FieldsRemoved(Shard& shard, int db, std::string_view key, std::span<const std::string_view> fields) = 0;
+  // They have; `emptied`: the hash goes with them. Called once for several calls of the other.
+  virtual void HashShrunk(Shard& shard, int db, std::string_view key, bool emptied) = 0;
 };
 inline ShardObserver* shard_observer = nullptr;  // set once by main before threads start
 
@@ -92,9 +97,9 @@ class Shard {
   void RemoveWaiter(int db, std::string_view key, KeyWaiter* waiter);
   std::deque<KeyWaiter*>* WaitersOf(int db, std::string_view key);
   bool has_waiters() const { return !waiters_.empty(); }
-  // Remembers that the key got a value, if somebody waits for it.
+  // Remembers that the key got a value, or lost its stream, if somebody waits for it.
   void SignalReady(int db, std::string_view key);
-  // Every key of the database that somebody waits for and that exists (SWAPDB).
+  // Every key of the database that somebody waits for (SWAPDB, FLUSHDB).
   void SignalAllReady(int db);
   struct ReadyKey {
     int db;
@@ -107,12 +112,15 @@ class Shard {
 
   // --- figures (relaxed atomics: INFO sums them without the lock)
   std::atomic<uint64_t> expired_keys{0};
+  std::atomic<uint64_t> expired_fields{0};
   std::atomic<uint64_t> evicted_keys{0};
   std::atomic<uint64_t> lazyfreed_objects{0};
   std::atomic<uint64_t> lazyfree_pending{0};
 
  private:
   void RemoveByItself(KeyRef& ref, Removal why, bool lazy);
+  bool FindDue(Keyspace& keyspace, int64_t now_ms);
+  bool RemoveDue(Keyspace& keyspace, int64_t now_ms, int64_t deadline_us);
 
   int index_;
   ShardLock lock_;
@@ -127,7 +135,8 @@ class Shard {
   };
   std::unordered_map<std::string, std::vector<Watcher>> watches_;
   std::unordered_map<std::string, std::deque<KeyWaiter*>> waiters_;
-  std::vector<Entry*> due_;
+  std::vector<Entry*> due_;         // keys
+  std::vector<Entry*> due_hashes_;  // with fields
   int expire_db_ = 0;
   uint64_t expire_position_ = 0;
   uint32_t evict_db_ = 0;

@@ -14,8 +14,10 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "persist/aof_manifest.h"
+#include "persist/aof_mark.h"
 #include "tools/aof_scan.h"
 #include "tools/rdb_walk.h"
 
@@ -82,7 +84,7 @@ std::string Content(const std::string& path, size_t most) {
 bool IsRdb(const std::string& path) {
   constexpr size_t kHeaderMin = 8;
   std::string start = Content(path, kHeaderMin);
-  return start.size() == kHeaderMin && start.starts_with("REDIS");
+  return start.size() == kHeaderMin && (start.starts_with("REDIS") || start.starts_with("VALKEY"));
 }
 
 // Whether the first line that is no comment begins as a manifest's. (redis-check-aof looks at later lines too, and
@@ -232,9 +234,12 @@ void CheckManifest(const std::string& path, const Options& options) {
     Tell("BASE ", name, FileCheck(name, full, manifest.increments.empty(), options).Run(preamble), options);
   }
   if (!manifest.increments.empty()) printf("Start to check INCR files.\n");
-  for (const AofFile& file : manifest.increments) {
-    bool last = &file == &manifest.increments.back();
-    Tell("INCR ", file.name, FileCheck(file.name, folder + file.name, last, options).Run(false), options);
+  const std::vector<AofFile>& files = manifest.increments;
+  auto is_empty = [&](const AofFile& file) { return IsEmptyIncrement(folder + file.name); };
+  for (size_t i = 0; i < files.size(); i++) {
+    // The last one with anything in it: the next may have been begun when the power went.
+    bool last = std::all_of(files.begin() + static_cast<ptrdiff_t>(i) + 1, files.end(), is_empty);
+    Tell("INCR ", files[i].name, FileCheck(files[i].name, folder + files[i].name, last, options).Run(false), options);
   }
   printf("All AOF files and manifest are valid\n");
 }

@@ -121,15 +121,15 @@ bool Walk::BrokenReading() const {
 }
 
 bool Walk::Header() {
-  char magic[9];
+  char magic[rdb::kMagicBytes];
   if (!input_.Read(magic, sizeof magic)) return BrokenReading();
-  if (memcmp(magic, "REDIS", 5) != 0) return Broken("Wrong signature trying to load DB from file");
-  for (int i = 5; i < 9; i++) {
-    if (magic[i] < '0' || magic[i] > '9') return Broken("Can't handle an RDB format version that is no number");
-    version_ = version_ * 10 + magic[i] - '0';
+  std::string_view bytes(magic, sizeof magic);
+  if (!bytes.starts_with("REDIS") && !bytes.starts_with("VALKEY")) {
+    return Broken("Wrong signature trying to load DB from file");
   }
-  return (version_ >= 1 && version_ <= rdb::kMaxVersion) ||
-         Broken("Can't handle RDB format version " + std::to_string(version_));
+  if (!rdb::ReadMagic(bytes, &version_)) return Broken("Can't handle an RDB format version that is no number");
+  reader_.SetVersion(version_);
+  return rdb::IsKnownVersion(version_) || Broken("Can't handle RDB format version " + std::to_string(version_));
 }
 
 bool Walk::Auxiliary() {

@@ -1,10 +1,10 @@
 #include "types/hash.h"
 
-#include <new>
-
 #include "base/hash.h"
 #include "base/numbers.h"
 #include "base/random.h"
+#include "types/hash_blocks.h"
+#include "types/hash_expiry.h"
 #include "types/limits.h"
 #include "types/listpack.h"
 #include "types/table_sample.h"
@@ -13,41 +13,10 @@ namespace brim {
 
 namespace {
 
-// A listpack larger than this has offsets that no longer fit its header well; redis-server stops there too.
-constexpr size_t kListpackBytesMax = size_t{1} << 30;
-
 uint64_t HashOfBlock(const void* block) { return HashBytes(HashTable::FieldOf(block)); }
 
-size_t BlockBytes(std::string_view field, std::string_view value) {
-  return PackedTextBytes(field.size()) + PackedTextBytes(value.size());
-}
-
-size_t BlockBytes(const void* block) {
-  std::string_view value = HashTable::ValueOf(block);
-  return static_cast<size_t>(value.data() + value.size() - static_cast<const char*>(block));
-}
-
-HashTable* NewTable(Heap& heap) {
-  return new (heap.Allocate(sizeof(HashTable), MemoryCategory::kData)) HashTable(&heap);
-}
-
-void DeleteTable(Heap& heap, HashTable* table) {
-  table->~HashTable();
-  heap.Free(table, sizeof(HashTable), MemoryCategory::kData);
-}
-
-Table::Slot FindField(const HashTable& table, uint64_t hash, std::string_view field) {
-  return table.table.Find(hash, [field](const void* block) { return HashTable::FieldOf(block) == field; });
-}
-
-// Adds a field that is absent.
-void InsertField(Heap& heap, HashTable& table, uint64_t hash, std::string_view field, std::string_view value) {
-  size_t bytes = BlockBytes(field, value);
-  auto* block = static_cast<uint8_t*>(heap.Allocate(bytes, MemoryCategory::kData));
-  PackText(PackText(block, field), value);
-  table.block_bytes += Heap::GrantedSize(bytes);
-  table.table.Insert(hash, block);
-}
+// Elements of the listpack for each field.
+size_t WidthOf(const Value& value) { return value.encoding() == Encoding::kListpack ? 2 : 3; }
 
 bool SetInTable(Heap& heap, HashTable& table, std::string_view field, std::string_view value) {
   uint64_t hash = HashBytes(field);
@@ -57,8 +26,8 @@ bool SetInTable(Heap& heap, HashTable& table, std::string_view field, std::strin
     return true;
   }
   auto* block = slot.As<uint8_t>();
-  size_t old_bytes = BlockBytes(block);
-  size_t bytes = BlockBytes(field, value);
+  size_t old_bytes = FieldBlockBytes(block);
+  size_t bytes = FieldBlockBytes(field, value);
   if (Heap::GrantedSize(bytes) != Heap::GrantedSize(old_bytes)) {
     block = static_cast<uint8_t*>(heap.Reallocate(block, old_bytes, bytes, MemoryCategory::kData));
     slot.SetBlock(block);
@@ -72,11 +41,7 @@ bool DeleteFromTable(Heap& heap, HashTable& table, std::string_view field) {
   uint64_t hash = HashBytes(field);
   Table::Slot slot = FindField(table, hash, field);
   if (!slot) return false;
-  void* block = slot.block();
-  size_t bytes = BlockBytes(block);
-  table.table.Erase(hash, slot);
-  heap.Free(block, bytes, MemoryCategory::kData);
-  table.block_bytes -= Heap::GrantedSize(bytes);
+  EraseField(heap, table, hash, slot, FieldBlockBytes(slot.block()));
   return true;
 }
 
@@ -88,33 +53,39 @@ void VisitBlock(const void* block, HashVisitor visit, void* fn) {
 
 HashTable::HashTable(Heap* heap) : table(heap, HashOfBlock) {}
 
-size_t HashExternalBytes(const HashTable& table) {
-  return Heap::GrantedSize(sizeof(HashTable)) + table.block_bytes + table.table.table_bytes();
+size_t HashExternalBytes(const HashTable& table, Encoding encoding) {
+  size_t root = encoding == Encoding::kHashtable ? sizeof(HashTable) : sizeof(TimedHashTable);
+  return Heap::GrantedSize(root) + table.block_bytes + table.table.table_bytes();
 }
 
 size_t HashFreeEffort(const HashTable& table) { return table.table.size() + 1; }
 
-bool HashFreeSome(Heap& heap, HashTable* table, size_t budget) {
+bool HashFreeSome(Heap& heap, HashTable* table, Encoding encoding, size_t budget) {
   constexpr size_t kFieldsASegment = 100;
   bool empty = table->table.Drain(budget / kFieldsASegment + 1, [&](Table::Slot slot) {
-    heap.Free(slot.block(), BlockBytes(slot.block()), MemoryCategory::kData);
+    heap.Free(slot.block(), FieldSlotBytes(slot), MemoryCategory::kData);
   });
-  if (empty) DeleteTable(heap, table);
-  return empty;
-}
-
-void HashFree(Heap& heap, HashTable* table) {
-  while (!HashFreeSome(heap, table, size_t{1} << 20)) {
+  if (!empty) return false;
+  if (encoding == Encoding::kHashtable) {
+    DeleteHashTable(heap, table);
+  } else {
+    DeleteTimedTable(heap, static_cast<TimedHashTable*>(table));
   }
+  return true;
 }
 
 void CopyHash(const Value& src, Value& dst) {
   if (!src.external()) {
     memcpy(dst.MakeInline(src.encoding(), src.size()), InlineBytes(src), src.size());
+    if (HashIsTimed(src)) dst.NoteDue(HashNextDue(src));
+    return;
+  }
+  if (HashIsTimed(src)) {
+    CopyTimedTable(src, dst);
     return;
   }
   Heap& heap = dst.heap();
-  HashTable* table = NewTable(heap);
+  HashTable* table = NewHashTable(heap);
   src.As<HashTable>()->table.ForEach([&](Table::Slot slot) {
     std::string_view field = HashTable::FieldOf(slot.block());
     InsertField(heap, *table, HashBytes(field), field, HashTable::ValueOf(slot.block()));
@@ -127,7 +98,9 @@ size_t EmptyHashBytes() { return listpack::kEmptyBytes; }
 void InitHash(Value& value) { listpack::Init(value.data()); }
 
 size_t HashLength(const Value& value) {
-  return value.external() ? value.As<HashTable>()->table.size() : listpack::Count(InlineBytes(value)) / 2;
+  if (value.external()) return value.As<HashTable>()->table.size();
+  size_t elements = listpack::Count(InlineBytes(value));
+  return value.encoding() == Encoding::kListpack ? elements / 2 : elements / 3;
 }
 
 bool HashGet(const Value& value, std::string_view field, char* buffer, std::string_view* found) {
@@ -138,7 +111,7 @@ bool HashGet(const Value& value, std::string_view field, char* buffer, std::stri
     return true;
   }
   const uint8_t* lp = InlineBytes(value);
-  size_t at = listpack::Find(lp, listpack::First(lp), field, 1);
+  size_t at = listpack::Find(lp, listpack::First(lp), field, WidthOf(value) - 1);
   if (at == listpack::kEnd) return false;
   *found = listpack::Get(lp, listpack::Next(lp, at)).Text(buffer);
   return true;
@@ -147,13 +120,14 @@ bool HashGet(const Value& value, std::string_view field, char* buffer, std::stri
 bool HashContains(const Value& value, std::string_view field) {
   if (value.external()) return static_cast<bool>(FindField(*value.As<HashTable>(), HashBytes(field), field));
   const uint8_t* lp = InlineBytes(value);
-  return listpack::Find(lp, listpack::First(lp), field, 1) != listpack::kEnd;
+  return listpack::Find(lp, listpack::First(lp), field, WidthOf(value) - 1) != listpack::kEnd;
 }
 
 void HashConvertToTable(Value& value) {
   if (value.external()) return;
+  if (value.encoding() == Encoding::kListpackEx) return ConvertTimedListpack(value);
   Heap& heap = value.heap();
-  HashTable* table = NewTable(heap);
+  HashTable* table = NewHashTable(heap);
   const uint8_t* lp = InlineBytes(value);
   char field_buffer[24];
   char value_buffer[24];
@@ -165,6 +139,12 @@ void HashConvertToTable(Value& value) {
   value.MakeExternal(Encoding::kHashtable, table);
 }
 
+void HashExpect(Value& value, size_t fields) {
+  if (fields <= encoding_limits.hash_max_listpack_entries) return;
+  HashConvertToTable(value);
+  Reserve(value.As<HashTable>()->table, fields);
+}
+
 void HashMakeRoomFor(Value& value, std::span<const std::string_view> texts) {
   if (value.external()) return;
   size_t sum = 0;
@@ -174,12 +154,13 @@ void HashMakeRoomFor(Value& value, std::span<const std::string_view> texts) {
     HashConvertToTable(value);
     return;
   }
-  if (listpack::TotalBytes(InlineBytes(value)) + sum > kListpackBytesMax) HashConvertToTable(value);
+  if (listpack::TotalBytes(InlineBytes(value)) + sum > listpack::kBytesMax) HashConvertToTable(value);
 }
 
 bool HashSet(Value& value, std::string_view field, std::string_view text) {
   std::string_view texts[] = {field, text};
   HashMakeRoomFor(value, texts);
+  if (HashIsTimed(value)) return SetInTimed(value, field, text, false);
   if (value.external()) return SetInTable(value.heap(), *value.As<HashTable>(), field, text);
   const uint8_t* lp = InlineBytes(value);
   size_t at = listpack::Find(lp, listpack::First(lp), field, 1);
@@ -193,6 +174,7 @@ bool HashSet(Value& value, std::string_view field, std::string_view text) {
 }
 
 bool HashDelete(Value& value, std::string_view field) {
+  if (HashIsTimed(value)) return DeleteFromTimed(value, field);
   if (value.external()) return DeleteFromTable(value.heap(), *value.As<HashTable>(), field);
   const uint8_t* lp = InlineBytes(value);
   size_t at = listpack::Find(lp, listpack::First(lp), field, 1);
@@ -203,13 +185,13 @@ bool HashDelete(Value& value, std::string_view field) {
 
 namespace {
 
-// Visits the pair whose field is at `at`; returns where its value is.
-size_t VisitPair(const uint8_t* lp, size_t at, HashVisitor visit, void* fn) {
+// Visits the pair whose field is at `at`; returns where its last element is.
+size_t VisitPair(const uint8_t* lp, size_t at, size_t width, HashVisitor visit, void* fn) {
   char field_buffer[24];
   char value_buffer[24];
   size_t next = listpack::Next(lp, at);
   visit(fn, listpack::Get(lp, at).Text(field_buffer), listpack::Get(lp, next).Text(value_buffer));
-  return next;
+  return width == 2 ? next : listpack::Next(lp, next);
 }
 
 }  // namespace
@@ -220,8 +202,9 @@ void VisitHash(const Value& value, HashVisitor visit, void* fn) {
     return;
   }
   const uint8_t* lp = InlineBytes(value);
+  size_t width = WidthOf(value);
   for (size_t at = listpack::First(lp); at != listpack::kEnd; at = listpack::Next(lp, at))
-    at = VisitPair(lp, at, visit, fn);
+    at = VisitPair(lp, at, width, visit, fn);
 }
 
 uint64_t VisitHashFrom(const Value& value, uint64_t cursor, HashVisitor visit, void* fn) {
@@ -244,12 +227,14 @@ void VisitHashSample(const Value& value, size_t count, bool distinct, HashVisito
   }
   const uint8_t* lp = InlineBytes(value);
   std::vector<size_t> fields;
-  for (size_t at = listpack::First(lp); at != listpack::kEnd; at = listpack::Next(lp, listpack::Next(lp, at))) {
+  size_t width = WidthOf(value);
+  for (size_t at = listpack::First(lp); at != listpack::kEnd; at = listpack::Next(lp, at)) {
     fields.push_back(at);
+    for (size_t i = 1; i < width; i++) at = listpack::Next(lp, at);
   }
   for (size_t i = 0; i < count; i++) {
     size_t pick = distinct ? i + RandomBelow(fields.size() - i) : RandomBelow(fields.size());
-    VisitPair(lp, fields[pick], visit, fn);
+    VisitPair(lp, fields[pick], width, visit, fn);
     if (distinct) std::swap(fields[i], fields[pick]);
   }
 }

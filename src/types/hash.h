@@ -2,7 +2,8 @@
 // Hash values. Small: an inline listpack of field, value, field, value. Large (over hash_max_listpack_entries pairs, or
 // a text over hash_max_listpack_value): an external HashTable, the bucket table over one block per field:
 //   [packed field][packed value]   (types/packed_text.h)
-// A hash never goes back to the listpack. All calls need the lock of the value's shard.
+// A hash never goes back to the listpack. Fields with an expiry: types/hash_expiry.h. All calls need the lock of the
+// value's shard.
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -35,14 +36,16 @@ size_t HashLength(const Value& value);
 bool HashGet(const Value& value, std::string_view field, char* buffer, std::string_view* found);
 bool HashContains(const Value& value, std::string_view field);
 
-// Sets the field, converting first when a text is too long and after when there are too many. True when it is new.
-// The texts may not lie in the hash itself.
+// Sets the field, converting first when a text is too long and after when there are too many. True when it is new. A
+// time that the field has goes. The texts may not lie in the hash itself.
 bool HashSet(Value& value, std::string_view field, std::string_view text);
 // True when the field was there. The caller deletes the key once the hash is empty.
 bool HashDelete(Value& value, std::string_view field);
 // Converts to the table at once when one of the texts, or all together, are too long for a listpack.
 void HashMakeRoomFor(Value& value, std::span<const std::string_view> texts);
 void HashConvertToTable(Value& value);
+// That many fields are about to be set in an empty hash: converts to a table with room for them if they are many.
+void HashExpect(Value& value, size_t fields);
 
 // Calls fn(field, value) for every pair; fn may not change the hash, and the views end with the call.
 template <class Fn>
@@ -52,24 +55,13 @@ void HashForEach(const Value& value, Fn&& fn);
 template <class Fn>
 uint64_t HashScan(const Value& value, uint64_t cursor, Fn&& fn);
 
-// A random pair of a hash that is not empty; each about equally likely. Calls fn(field, value).
-template <class Fn>
-void HashRandom(const Value& value, Fn&& fn);
-// `count` random pairs, no field twice; count is at most the length.
-template <class Fn>
-void HashSample(const Value& value, size_t count, Fn&& fn);
-// `count` random pairs, drawn independently from a hash that is not empty.
-template <class Fn>
-void HashDraw(const Value& value, size_t count, Fn&& fn);
-
 // --- the external structure's part of types/value.h; `table` is a HashTable
 // All its bytes, granted sizes. O(1).
-size_t HashExternalBytes(const HashTable& table);
+size_t HashExternalBytes(const HashTable& table, Encoding encoding);
 // Blocks to be freed.
 size_t HashFreeEffort(const HashTable& table);
 // Frees about `budget` blocks; true when everything, the structure too, is gone. Between the calls no other is allowed.
-bool HashFreeSome(Heap& heap, HashTable* table, size_t budget);
-void HashFree(Heap& heap, HashTable* table);
+bool HashFreeSome(Heap& heap, HashTable* table, Encoding encoding, size_t budget);
 // Copies the hash into dst, a new and still uninitialised value of the type: same encoding. O(n).
 void CopyHash(const Value& src, Value& dst);
 
@@ -77,6 +69,8 @@ void CopyHash(const Value& src, Value& dst);
 using HashVisitor = void (*)(void* fn, std::string_view field, std::string_view value);
 void VisitHash(const Value& value, HashVisitor visit, void* fn);
 uint64_t VisitHashFrom(const Value& value, uint64_t cursor, HashVisitor visit, void* fn);
+// `count` random pairs; if `distinct` none twice (count is at most the length), else drawn independently from a hash
+// that is not empty.
 void VisitHashSample(const Value& value, size_t count, bool distinct, HashVisitor visit, void* fn);
 template <class Fn>
 void CallHashVisitor(void* fn, std::string_view field, std::string_view value) {
@@ -91,17 +85,4 @@ template <class Fn>
 uint64_t HashScan(const Value& value, uint64_t cursor, Fn&& fn) {
   return VisitHashFrom(value, cursor, CallHashVisitor<std::remove_reference_t<Fn>>, &fn);
 }
-template <class Fn>
-void HashRandom(const Value& value, Fn&& fn) {
-  VisitHashSample(value, 1, false, CallHashVisitor<std::remove_reference_t<Fn>>, &fn);
-}
-template <class Fn>
-void HashSample(const Value& value, size_t count, Fn&& fn) {
-  VisitHashSample(value, count, true, CallHashVisitor<std::remove_reference_t<Fn>>, &fn);
-}
-template <class Fn>
-void HashDraw(const Value& value, size_t count, Fn&& fn) {
-  VisitHashSample(value, count, false, CallHashVisitor<std::remove_reference_t<Fn>>, &fn);
-}
-
 }  // namespace brim

@@ -12,6 +12,7 @@ namespace brim {
 namespace {
 
 constexpr size_t kSafeBytes = 8192;  // of a node, where only elements are limited
+constexpr size_t kHeadBytes = 1024;  // beyond them a head is not pushed to
 constexpr size_t kLevelBytes[] = {4096, 8192, 16384, 32768, 65536};
 
 // Bytes that a listpack may have, such that the node's block is just as large as the level says.
@@ -121,6 +122,23 @@ ListNode* MergeInto(List& list, ListNode* to, ListNode* from) {
   return target.node();
 }
 
+// The node that an element goes to the front of; null: a new one. Pushing there moves what the node has, so a small
+// head is kept: when it has grown it joins the node behind, if that has room.
+ListNode* HeadForPush(List& list) {
+  ListNode* head = list.head;
+  if (head == nullptr || head->plain()) return nullptr;
+  const uint8_t* lp = head->listpack();
+  if (listpack::TotalBytes(lp) < kHeadBytes) return head;
+  size_t bytes = listpack::TotalBytes(lp) - listpack::kEmptyBytes;
+  size_t count = listpack::Count(lp);
+  if (head->next != nullptr && HasRoom(head->next, bytes, count)) {
+    NodeBytes target(&list, head->next);
+    listpack::InsertRaw(target, listpack::kHeaderBytes, lp + listpack::kHeaderBytes, bytes, count);
+    RemoveNode(list, list.head);
+  }
+  return nullptr;
+}
+
 // After something was removed: a node with little in it joins a neighbour that has room. The elements' order stays, so
 // only the caller's place must be found anew: (*place) is kept up to date.
 void MergeIfSparse(List& list, ListPlace* place) {
@@ -212,7 +230,7 @@ bool ListNeedle::Equals(ListPlace place) const {
 }
 
 void ListPush(List& list, std::string_view text, bool front) {
-  ListNode* node = front ? list.head : list.tail;
+  ListNode* node = front ? HeadForPush(list) : list.tail;
   if (node == nullptr || IsPlainSize(text) || !HasRoom(node, listpack::ElementBytes(text), 1)) {
     front ? AddAlone(list, nullptr, list.head, text) : AddAlone(list, list.tail, nullptr, text);
     return;

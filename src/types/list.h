@@ -8,6 +8,7 @@
 // Nodes are as full as list-max-listpack-size allows (-2: 8 KB); an element larger than that has a node of its own, and
 // one that no listpack should hold (1 GB, or DEBUG QUICKLIST-PACKED-THRESHOLD) a plain node, told by the size 0 where a
 // listpack tells its own.
+// Of a list that is pushed to at its front the first node is a small one, and the second may not be full.
 // list-compress-depth is accepted; nodes are not compressed. All calls need the lock of the value's shard.
 #include <cstdint>
 #include <string_view>

@@ -61,13 +61,6 @@ int64_t NumberAt(const uint8_t* p) {
   return static_cast<int64_t>(LoadLittle(p + 1, bytes) << unused) >> unused;
 }
 
-// Bytes of encoding and data, without the backward length.
-size_t BodyBytes(const uint8_t* p) {
-  if (!IsText(*p)) return NumberBytes(*p);
-  std::string_view text = TextAt(p);
-  return static_cast<size_t>(reinterpret_cast<const uint8_t*>(text.data()) - p) + text.size();
-}
-
 size_t BackBytes(size_t body) {
   if (body <= 127) return 1;
   if (body < 16383) return 2;
@@ -201,6 +194,23 @@ uint8_t* Splice(ValueBytes& value, size_t at, size_t old_bytes, size_t new_bytes
 
 }  // namespace
 
+size_t LongBodyBytes(const uint8_t* p) {
+  if (!IsText(*p)) return NumberBytes(*p);
+  std::string_view text = TextAt(p);
+  return static_cast<size_t>(reinterpret_cast<const uint8_t*>(text.data()) - p) + text.size();
+}
+
+size_t WriteBackLength(uint8_t* to, size_t body_bytes) {
+  WriteBack(to, body_bytes);
+  return BackBytes(body_bytes);
+}
+
+size_t WriteNumberElement(uint8_t* to, int64_t number) {
+  size_t body = NumberBody(number);
+  WriteNumber(to, number, body);
+  return body + WriteBackLength(to + body, body);
+}
+
 std::string_view Item::Text(char* buffer) const {
   if (!is_number) return text;
   return {buffer, static_cast<size_t>(FormatInt64(number, buffer))};
@@ -233,6 +243,19 @@ size_t Previous(const uint8_t* lp, size_t at) {
   if (at == kHeaderBytes) return kEnd;
   size_t body = ReadBack(lp + at);
   return at - body - BackBytes(body);
+}
+
+size_t Skip(const uint8_t* lp, size_t at, size_t count) {
+  for (; count > 0; count--) at += StepAt(lp + at);
+  return at;
+}
+
+size_t SkipBack(const uint8_t* lp, size_t at, size_t count) {
+  for (; count > 0; count--) {
+    size_t body = ReadBack(lp + at);
+    at -= body + BackBytes(body);
+  }
+  return at;
 }
 
 size_t At(const uint8_t* lp, int64_t index) {
@@ -327,8 +350,40 @@ size_t InsertMany(ValueBytes& value, size_t at, const std::string_view* texts, s
   return at;
 }
 
-void AppendRaw(ValueBytes& value, const uint8_t* elements, size_t bytes, size_t count) {
+namespace {
+
+Form FormOf(const Item& item) {
+  return item.is_number ? Form{true, item.number, NumberBody(item.number)} : FormOf(item.text);
+}
+
+}  // namespace
+
+void AppendItems(ValueBytes& value, const Item* items, size_t count) {
+  constexpr size_t kKept = 32;  // forms that are not found out twice
+  Form forms[kKept];
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; i++) {
+    Form form = FormOf(items[i]);
+    if (i < kKept) forms[i] = form;
+    bytes += form.bytes();
+  }
   size_t at = EndOffset(value.data());
+  size_t old_count = StoredCount(value.data());
+  uint8_t* lp = Splice(value, at, 0, bytes);
+  uint8_t* to = lp + at;
+  for (size_t i = 0; i < count; i++) {
+    Form form = i < kKept ? forms[i] : FormOf(items[i]);
+    Write(to, form, items[i].text);
+    to += form.bytes();
+  }
+  if (old_count != kCountUnknown) SetCount(lp, old_count + count);
+}
+
+void AppendRaw(ValueBytes& value, const uint8_t* elements, size_t bytes, size_t count) {
+  InsertRaw(value, EndOffset(value.data()), elements, bytes, count);
+}
+
+void InsertRaw(ValueBytes& value, size_t at, const uint8_t* elements, size_t bytes, size_t count) {
   size_t old_count = StoredCount(value.data());
   uint8_t* lp = Splice(value, at, 0, bytes);
   memcpy(lp + at, elements, bytes);
@@ -339,6 +394,12 @@ void Replace(ValueBytes& value, size_t at, std::string_view text) {
   Form form = FormOf(text);
   uint8_t* lp = Splice(value, at, StepAt(value.data() + at), form.bytes());
   Write(lp + at, form, text);
+}
+
+void ReplaceNumber(ValueBytes& value, size_t at, int64_t number) {
+  Form form{true, number, NumberBody(number)};
+  uint8_t* lp = Splice(value, at, StepAt(value.data() + at), form.bytes());
+  Write(lp + at, form, {});
 }
 
 size_t Erase(ValueBytes& value, size_t at, size_t count) {

@@ -43,6 +43,10 @@ size_t First(const uint8_t* lp);
 size_t Last(const uint8_t* lp);
 size_t Next(const uint8_t* lp, size_t at);
 size_t Previous(const uint8_t* lp, size_t at);
+// The place `count` elements further on, or back; both must be there (on: the terminator's place may be reached).
+// O(count).
+size_t Skip(const uint8_t* lp, size_t at, size_t count);
+size_t SkipBack(const uint8_t* lp, size_t at, size_t count);
 // The element of that index, negative from the end (-1: last). O(n).
 size_t At(const uint8_t* lp, int64_t index);
 // Where a new last element goes (the terminator's offset), for Insert.
@@ -61,6 +65,19 @@ size_t ElementBytes(int64_t number);
 // Bytes that the element at `at` takes.
 size_t ElementBytesAt(const uint8_t* lp, size_t at);
 
+// --- pieces of elements, for formats that are made of them
+// Bytes of the element at `p` without the length behind it.
+size_t LongBodyBytes(const uint8_t* p);
+inline size_t BodyBytes(const uint8_t* p) {
+  if (*p < 0x80) return 1;
+  return *p < 0xc0 ? 1u + (*p & 63) : LongBodyBytes(p);
+}
+// Writes that length; returns its bytes, at most 5.
+size_t WriteBackLength(uint8_t* to, size_t body_bytes);
+// Writes a number as an element, its length included; returns its bytes, at most kNumberBytesMax.
+inline constexpr size_t kNumberBytesMax = 10;
+size_t WriteNumberElement(uint8_t* to, int64_t number);
+
 // Changes. Texts may not lie in the listpack itself. O(bytes behind the place).
 // Insert puts a new element before the one at `at` (EndOffset: at the end) and returns its offset.
 size_t Insert(ValueBytes& value, size_t at, std::string_view text);
@@ -68,10 +85,15 @@ inline size_t Append(ValueBytes& value, std::string_view text) { return Insert(v
 inline size_t Prepend(ValueBytes& value, std::string_view text) { return Insert(value, kHeaderBytes, text); }
 // Puts `count` new elements before `at`. Returns the offset of the first.
 size_t InsertMany(ValueBytes& value, size_t at, const std::string_view* texts, size_t count);
+// Puts elements at the end: numbers as such, texts as Insert does.
+void AppendItems(ValueBytes& value, const Item* items, size_t count);
 // Puts elements that are encoded already (another listpack's, back lengths included) at the end.
 void AppendRaw(ValueBytes& value, const uint8_t* elements, size_t bytes, size_t count);
+// The same before the element at that offset.
+void InsertRaw(ValueBytes& value, size_t at, const uint8_t* elements, size_t bytes, size_t count);
 // Replaces the element; its offset stays.
 void Replace(ValueBytes& value, size_t at, std::string_view text);
+void ReplaceNumber(ValueBytes& value, size_t at, int64_t number);
 // Removes up to `count` elements from `at` on. Returns the offset of what follows now, or kEnd.
 size_t Erase(ValueBytes& value, size_t at, size_t count = 1);
 

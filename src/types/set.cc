@@ -209,6 +209,13 @@ void SetConvertToTable(Value& value) {
   value.MakeExternal(Encoding::kHashtable, table);
 }
 
+void SetExpect(Value& value, size_t members) {
+  size_t most = std::max(encoding_limits.set_max_intset_entries, encoding_limits.set_max_listpack_entries);
+  if (members <= most) return;
+  SetConvertToTable(value);
+  Reserve(value.As<SetTable>()->table, members);
+}
+
 bool VisitSet(const Value& value, SetVisitor visit, void* fn) {
   char buffer[24];
   if (value.external()) {

@@ -63,6 +63,8 @@ template <class Fn>
 void SetDraw(const Value& value, size_t count, Fn&& fn);
 
 void SetConvertToTable(Value& value);
+// That many members are about to be added to an empty set: converts to a table with room for them if they are many.
+void SetExpect(Value& value, size_t members);
 
 // --- the external structure's part of types/value.h; `table` is a SetTable
 // All its bytes, granted sizes. O(1).

@@ -125,7 +125,8 @@ char* ResizeString(Value& value, size_t size) {
   if (size >= kBlobBytes) {
     RequireRoom(size);
     // The first blob of a string is exact (a SETRANGE that makes it); growing again means somebody appends.
-    Blob* fresh = Blob::New(size, blob != nullptr ? GrownCapacity(size) : size);
+    bool grows = blob != nullptr && size > blob->size;
+    Blob* fresh = Blob::New(size, grows ? GrownCapacity(size) : size);
     if (fresh == nullptr) throw std::bad_alloc();
     memcpy(fresh->bytes, old.data(), kept);
     memset(fresh->bytes + kept, 0, size - kept);
@@ -148,6 +149,13 @@ char* ResizeString(Value& value, size_t size) {
   memcpy(bytes, copy, kept);
   memset(bytes + kept, 0, size - kept);
   return bytes;
+}
+
+char* WritableString(Value& value) {
+  if (Blob* blob = BlobOf(value); blob != nullptr && !blob->shared()) return blob->bytes;
+  if (value.external() || value.encoding() == Encoding::kInt) return ResizeString(value, StringLength(value));
+  if (value.encoding() != Encoding::kRaw) value.SetEncoding(Encoding::kRaw);
+  return const_cast<char*>(InlineText(value.data()).data());
 }
 
 }  // namespace brim

@@ -52,6 +52,8 @@ void AssignString(Value& value, std::string_view text);
 // Makes the string `raw` with `size` bytes, the old ones kept (up to size), new ones zero. Returns its bytes for
 // writing; they may not be kept across another call. Blobs grow with room to spare. O(size) at worst.
 char* ResizeString(Value& value, size_t size);
+// As ResizeString with the size that it has: nothing to do for a `raw` one that no reply points at.
+char* WritableString(Value& value);
 
 // The blob of a string value, or null when it is inline.
 Blob* BlobOf(const Value& value);

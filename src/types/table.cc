@@ -52,12 +52,15 @@ void Table::FreeDirectory() {
   size_t bytes = sizeof(uint64_t) << depth();
   bytes_ -= Heap::GrantedSize(bytes);
   heap_->Free(directory(), bytes, MemoryCategory::kTables);
-  if (hints_ != nullptr) {
-    size_t hint_bytes = sizeof(uint32_t) << depth();
-    bytes_ -= Heap::GrantedSize(hint_bytes);
-    heap_->Free(hints_, hint_bytes, MemoryCategory::kTables);
-    hints_ = nullptr;
-  }
+  DropHints();
+}
+
+void Table::DropHints() {
+  if (hints_ == nullptr) return;
+  size_t bytes = sizeof(uint32_t) << depth();
+  bytes_ -= Heap::GrantedSize(bytes);
+  heap_->Free(hints_, bytes, MemoryCategory::kTables);
+  hints_ = nullptr;
 }
 
 void Table::ForgetDirectory() {
@@ -68,6 +71,7 @@ void Table::ForgetDirectory() {
   drained_ = 0;
 }
 
+// Forgets all elements and frees segments and directory.
 void Table::Clear() {
   if (root_ == 0) return;
   for (uint64_t i = drained_; i < DirectorySize();) {
@@ -186,6 +190,18 @@ Table::Slot Table::Insert(uint64_t hash, const void* block) {
   uint64_t raw = reinterpret_cast<uintptr_t>(block) >> 3 | static_cast<uint64_t>(local & 7) << 45;
   count_++;
   return PlaceOrGrow(hash, local, raw, 0);
+}
+
+void Table::Reserve(size_t elements) {
+  constexpr size_t kMost = kMaxBuckets * kSlots * kTargetFill / 100 * 85 / 100;  // so that few segments have to split
+  if (root_ != 0 || elements == 0) return;
+  int depth = 0;
+  while (elements >> depth > kMost && depth < kMaxDepth) depth++;
+  uint64_t* words = NewDirectory(depth);
+  uint32_t buckets = BucketsFor(static_cast<uint32_t>(elements >> depth));
+  deepest_ = uint32_t{1} << depth;
+  for (uint64_t i = 0; i < deepest_; i++) words[i] = MakeWord(NewSegment(buckets), buckets, depth);
+  root_ = reinterpret_cast<uint64_t>(words) | static_cast<uint64_t>(depth) << 56;
 }
 
 Table::Slot Table::PlaceOrGrow(uint64_t hash, uint32_t local, uint64_t raw, uint8_t state) {

@@ -96,8 +96,6 @@ class Table {
   Slot Insert(uint64_t hash, const void* block);
   // Removes the element. The block itself is the caller's.
   void Erase(uint64_t hash, Slot slot);
-  // Forgets all elements and frees segments and directory.
-  void Clear();
   void Swap(Table& other);
 
   // Hands up to max_segments segments' elements to fn(Slot) (who frees the blocks) and frees the segments. True when
@@ -166,12 +164,11 @@ class Table {
   // there). kNoHint where nothing was lowered. A split hands the hint to both halves, a merge takes the smaller.
   static constexpr uint32_t kNoHint = 0xffffffff;
   void LowerHint(uint64_t hash, uint32_t value);
-  bool has_hints() const { return hints_ != nullptr; }
   // Calls fn(word, hint) -> new hint for segments whose hint is below `limit`, from *position on, at most
-  // `max_segments` looked at. Returns true when the end was reached (position is then 0).
+  // `max_segments` looked at. Returns true when the end was reached (position is then 0), at once without hints.
   template <class Fn>
   bool VisitHints(uint64_t* position, size_t max_segments, uint32_t limit, Fn&& fn) {
-    uint64_t i = *position < DirectorySize() ? *position : 0;
+    uint64_t i = hints_ == nullptr ? DirectorySize() : *position < DirectorySize() ? *position : 0;
     for (size_t n = 0; i < DirectorySize() && n < max_segments; n++) {
       uint64_t word = directory()[i];
       i &= ~((uint64_t{1} << (depth() - DepthOf(word))) - 1);
@@ -194,6 +191,13 @@ class Table {
   }
 
  private:
+  // Makes room for that many elements to come, if the table is empty: they find their segments made. O(elements / 100).
+  friend void Reserve(Table& table, size_t elements) { table.Reserve(elements); }
+  void Reserve(size_t elements);
+  // Frees the hints: every segment's is kNoHint again.
+  friend void DropHints(Table& table) { table.DropHints(); }
+  void DropHints();
+
   static constexpr uint64_t kAddressMask = (uint64_t{1} << 44) - 1;
   static constexpr uint64_t kFlag = uint64_t{1} << 44;
   static constexpr int kLocalBits = 11;
@@ -243,6 +247,7 @@ class Table {
   uint64_t IndexOf(uint64_t hash) const { return depth() == 0 ? 0 : hash >> (64 - depth()); }
   uint64_t DirectoryWord(uint64_t hash) const { return root_ == 0 ? 0 : directory()[IndexOf(hash)]; }
 
+  void Clear();
   uint8_t* NewSegment(uint32_t buckets);
   void FreeSegment(uint8_t* segment, uint32_t buckets);
   void SetWords(uint64_t index, int depth, uint64_t word);

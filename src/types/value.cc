@@ -7,6 +7,7 @@
 #include "types/list.h"
 #include "types/listpack.h"
 #include "types/set.h"
+#include "types/stream.h"
 #include "types/string.h"
 #include "types/zset.h"
 
@@ -35,8 +36,8 @@ const char* TypeName(Type type) {
 }
 
 const char* EncodingName(Encoding encoding) {
-  constexpr const char* kNames[] = {"raw",       "int",      "embstr",    "listpack", "intset",
-                                    "hashtable", "skiplist", "quicklist", "stream"};
+  constexpr const char* kNames[] = {"raw",      "int",       "embstr", "listpack",   "intset",   "hashtable",
+                                    "skiplist", "quicklist", "stream", "listpackex", "hashtable"};
   return kNames[static_cast<int>(encoding)];
 }
 
@@ -48,6 +49,7 @@ size_t MeasureInline(Encoding encoding, const uint8_t* bytes, size_t int_width) 
     case Encoding::kEmbstr:
       return bytes[0] < 128 ? size_t{1} + bytes[0] : 2 + (static_cast<size_t>(bytes[0] & 127) << 8 | bytes[1]);
     case Encoding::kListpack:
+    case Encoding::kListpackEx:
       return listpack::TotalBytes(bytes);
     case Encoding::kIntset:
       return intset::TotalBytes(bytes);
@@ -66,6 +68,8 @@ size_t ValueLength(const Value& value) {
       return ZsetLength(value);
     case Type::kHash:
       return HashLength(value);
+    case Type::kStream:
+      return StreamLength(value);
     default:
       return 1;
   }
@@ -84,7 +88,9 @@ size_t ExternalBytes(const Value& value, size_t) {
     case Type::kZset:
       return ZsetExternalBytes(*value.As<Zset>());
     case Type::kHash:
-      return HashExternalBytes(*value.As<HashTable>());
+      return HashExternalBytes(*value.As<HashTable>(), value.encoding());
+    case Type::kStream:
+      return StreamExternalBytes(*value.As<Stream>());
     default:
       return 0;
   }
@@ -100,6 +106,8 @@ size_t FreeEffort(Type type, Encoding, void* structure) {
       return ZsetFreeEffort(*static_cast<Zset*>(structure));
     case Type::kHash:
       return HashFreeEffort(*static_cast<HashTable*>(structure));
+    case Type::kStream:
+      return StreamFreeEffort(*static_cast<Stream*>(structure));
     default:
       return 1;
   }
@@ -117,7 +125,9 @@ bool FreeSome(Heap& heap, Detached* detached, size_t budget) {
     case Type::kZset:
       return ZsetFreeSome(heap, static_cast<Zset*>(detached->structure), budget);
     case Type::kHash:
-      return HashFreeSome(heap, static_cast<HashTable*>(detached->structure), budget);
+      return HashFreeSome(heap, static_cast<HashTable*>(detached->structure), detached->encoding, budget);
+    case Type::kStream:
+      return StreamFreeSome(heap, static_cast<Stream*>(detached->structure), budget);
     default:
       return true;
   }
@@ -156,6 +166,7 @@ bool TidyTable(Heap& heap, Table& table, uint64_t* cursor) {
 bool TidyStructure(Heap& heap, Type type, Encoding encoding, void* structure, uint64_t* cursor) {
   if (type == Type::kList) return ListTidySome(*static_cast<List*>(structure), cursor);
   if (type == Type::kZset) return ZsetTidy(heap, static_cast<Zset*>(structure), cursor);
+  if (type == Type::kStream) return StreamTidySome(*static_cast<Stream*>(structure), cursor);
   if (type == Type::kHash) return TidyTable(heap, static_cast<HashTable*>(structure)->table, cursor);
   if (type == Type::kSet && encoding == Encoding::kHashtable) {
     return TidyTable(heap, static_cast<SetTable*>(structure)->table, cursor);
@@ -176,6 +187,9 @@ void CopyValue(const Value& src, Value& dst) {
       return;
     case Type::kHash:
       CopyHash(src, dst);
+      return;
+    case Type::kStream:
+      CopyStream(src, dst);
       return;
     default:
       break;

@@ -24,15 +24,17 @@ enum class Type : uint8_t {
 };
 
 enum class Encoding : uint8_t {
-  kRaw,        // string: inline [length][bytes], or external Blob
-  kInt,        // string: inline integer of 1, 2, 4 or 8 bytes (the width is kept in the entry)
-  kEmbstr,     // string: inline [length][bytes]
-  kListpack,   // inline listpack (hash, zset, set; list: a quicklist is used from the first element)
-  kIntset,     // inline intset
-  kHashtable,  // external HashTable (hash) or SetTable (set)
-  kSkiplist,   // external sorted set: table and counted tree
-  kQuicklist,  // external list of listpack nodes
-  kStream,
+  kRaw,          // string: inline [length][bytes], or external Blob
+  kInt,          // string: inline integer of 1, 2, 4 or 8 bytes (the width is kept in the entry)
+  kEmbstr,       // string: inline [length][bytes]
+  kListpack,     // inline listpack (hash, zset, set; list: a quicklist is used from the first element)
+  kIntset,       // inline intset
+  kHashtable,    // external HashTable (hash) or SetTable (set)
+  kSkiplist,     // external sorted set: table and counted tree
+  kQuicklist,    // external list of listpack nodes
+  kStream,       // external stream of listpack nodes
+  kListpackEx,   // hash some fields of which have an expiry: inline listpack of field, value, time
+  kHashtableEx,  // the same, external: TimedHashTable
 };
 
 // Names as TYPE and OBJECT ENCODING print them.
@@ -67,6 +69,8 @@ class Value : public ValueBytes {
   // Encoding::kInt: the number; MakeInt replaces the representation by the smallest integer width.
   virtual int64_t GetInt() const = 0;
   virtual void MakeInt(int64_t number) = 0;
+  // A part of the value (a hash's field) is to go at that time; for whoever looks after such values.
+  virtual void NoteDue(int64_t at_ms) { (void)at_ms; }
 
  protected:
   ~Value() = default;

@@ -233,6 +233,11 @@ void ZsetConvertToTree(Value& value) {
   value.MakeExternal(Encoding::kSkiplist, zset);
 }
 
+void ZsetExpect(Value& value, size_t members) {
+  ZsetConvertToTree(value);
+  Reserve(value.As<Zset>()->table, members);
+}
+
 void ZsetPackIfSmall(Value& value) {
   if (!value.external() || ZsetLength(value) > encoding_limits.zset_max_listpack_entries) return;
   bool fits = true;
@@ -294,6 +299,19 @@ void VisitZsetRanks(const Value& value, ZsetRanks ranks, bool backward, ZsetVisi
   for (size_t left = ranks.size(); left > 0; left--) {
     const ZsetMember* member = cursor.Next();
     if (!visit(fn, member->text(), member->score())) return;
+  }
+}
+
+void VisitZsetScores(const Value& value, const ZsetScoreRange& range, ZsetVisitor visit, void* fn) {
+  if (!value.external()) {
+    zset_pack::VisitScores(BytesOf(value), range, visit, fn);
+    return;
+  }
+  ZsetTree::Cursor cursor(value.As<Zset>()->tree, ZsetBound::Score(range.min, range.without_min));
+  while (const ZsetMember* member = cursor.Next()) {
+    double score = member->score();
+    if (range.without_max ? score >= range.max : score > range.max) return;
+    if (!visit(fn, member->text(), score)) return;
   }
 }
 

@@ -96,6 +96,9 @@ ZsetRanks ZsetRanksOf(const Value& value, const ZsetLexRange& range, bool backwa
 // ranks), or O(n) in a listpack.
 template <class Fn>
 void ZsetForRanks(const Value& value, ZsetRanks ranks, bool backward, Fn&& fn);
+// As ZsetForRanks, rising, for the members whose scores lie in the range. O(log n + those), or O(n) in a listpack.
+template <class Fn>
+void ZsetForScores(const Value& value, const ZsetScoreRange& range, Fn&& fn);
 // As ZsetForRanks, for all members in whatever order is fastest.
 template <class Fn>
 void ZsetForEach(const Value& value, Fn&& fn);
@@ -118,6 +121,8 @@ void ZsetDraw(const Value& value, size_t count, Fn&& fn);
 int FormatPackedScore(double score, char* to);
 
 void ZsetConvertToTree(Value& value);
+// That many members are about to be added to an empty sorted set: makes it a tree with room for them.
+void ZsetExpect(Value& value, size_t members);
 // For a result that was built as a tree: makes it a listpack if the limits allow. O(1) when it has too many members.
 void ZsetPackIfSmall(Value& value);
 
@@ -137,6 +142,7 @@ bool ZsetTidy(Heap& heap, Zset* zset, uint64_t* cursor);
 // --- for the templates
 using ZsetVisitor = bool (*)(void* fn, std::string_view member, double score);
 void VisitZsetRanks(const Value& value, ZsetRanks ranks, bool backward, ZsetVisitor visit, void* fn);
+void VisitZsetScores(const Value& value, const ZsetScoreRange& range, ZsetVisitor visit, void* fn);
 uint64_t VisitZsetFrom(const Value& value, uint64_t cursor, ZsetVisitor visit, void* fn);
 void VisitZsetSample(const Value& value, size_t count, bool distinct, ZsetVisitor visit, void* fn);
 template <class Fn>
@@ -147,6 +153,10 @@ bool CallZsetVisitor(void* fn, std::string_view member, double score) {
 template <class Fn>
 void ZsetForRanks(const Value& value, ZsetRanks ranks, bool backward, Fn&& fn) {
   VisitZsetRanks(value, ranks, backward, CallZsetVisitor<std::remove_reference_t<Fn>>, &fn);
+}
+template <class Fn>
+void ZsetForScores(const Value& value, const ZsetScoreRange& range, Fn&& fn) {
+  VisitZsetScores(value, range, CallZsetVisitor<std::remove_reference_t<Fn>>, &fn);
 }
 template <class Fn>
 void ZsetForEach(const Value& value, Fn&& fn) {

@@ -167,6 +167,17 @@ void VisitRanks(const uint8_t* lp, ZsetRanks ranks, bool backward, ZsetVisitor v
   }
 }
 
+void VisitScores(const uint8_t* lp, const ZsetScoreRange& range, ZsetVisitor visit, void* fn) {
+  for (size_t at = listpack::First(lp); at != kEnd;) {
+    size_t score_at = ScorePlace(lp, at);
+    double score = ScoreAt(lp, score_at);
+    if (range.without_max ? score >= range.max : score > range.max) return;
+    bool inside = range.without_min ? score > range.min : score >= range.min;
+    if (inside && !visit(fn, MemberText(lp, at).text, score)) return;
+    at = listpack::Next(lp, score_at);
+  }
+}
+
 void VisitSample(const uint8_t* lp, size_t count, bool distinct, ZsetVisitor visit, void* fn) {
   std::vector<size_t> places;
   places.reserve(listpack::Count(lp) / 2);

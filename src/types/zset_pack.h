@@ -38,6 +38,7 @@ ZsetRanks RanksOf(const uint8_t* lp, const ZsetScoreRange& range);
 ZsetRanks RanksOf(const uint8_t* lp, const ZsetLexRange& range, bool backward);
 
 void VisitRanks(const uint8_t* lp, ZsetRanks ranks, bool backward, ZsetVisitor visit, void* fn);
+void VisitScores(const uint8_t* lp, const ZsetScoreRange& range, ZsetVisitor visit, void* fn);
 void VisitSample(const uint8_t* lp, size_t count, bool distinct, ZsetVisitor visit, void* fn);
 
 }  // namespace brim::zset_pack

@@ -460,6 +460,19 @@ ZsetTree::Cursor::Cursor(const ZsetTree& tree, size_t rank, bool backward)
   EnterLeaf();
 }
 
+ZsetTree::Cursor::Cursor(const ZsetTree& tree, const ZsetBound& bound)
+    : height_(tree.height_), valid_(tree.size_ > 0), fresh_(true) {
+  if (!valid_) return;
+  tree.Descend(bound, &path_);
+  // Behind the leaf's last element: the next leaf's first.
+  if (path_.index[0] == path_.node[0]->count) {
+    path_.index[0]--;
+    fresh_ = false;
+  } else {
+    EnterLeaf();
+  }
+}
+
 constexpr uint32_t kPrefetchAhead = 8;
 
 // Fetches what the walk through the leaf needs first: its nearest blocks, and the leaf after it.

@@ -180,6 +180,8 @@ class ZsetTree {
    public:
     Cursor() = default;
     Cursor(const ZsetTree& tree, size_t rank, bool backward);
+    // Forward from the first element that is not before the bound.
+    Cursor(const ZsetTree& tree, const ZsetBound& bound);
     // The next element, or null at the end. O(1).
     ZsetMember* Next();
 

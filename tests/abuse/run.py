@@ -219,6 +219,117 @@ def pipelines(server, _, tally):
         tally.check([n for _, n in replies] == list(range(1, 100001)), "a pipeline of 100000 commands")
 
 
+def half_closed(server, _, tally):
+    """Who sends much and then ends its half of the connection has all of it executed, also when its turn came later."""
+    with server.connect(60) as c:
+        c.call("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")  # its replies are 12 MB
+        c.pipeline([["DEL", "sent"]] + [["RPUSH", "long", *["x" * 100] * 1000]] * 20)
+        with server.connect(60) as k:
+            heavy = encode(["LRANGE", "long", 0, -1])
+            k.send_raw(b"".join(encode(["INCR", "sent"]) + (heavy if i % 500 == 0 else b"") for i in range(3000)))
+            k.socket.shutdown(socket.SHUT_WR)
+            tally.check(k.closed_within(60), "a client that has ended its half is closed")
+        tally.check(c.value("GET", "sent") == b"3000", "commands before the end of a client's half", c.value("GET", "sent"))
+        c.call("DEL", "long")
+
+
+# Scripts that want more than there is: memory, time, depth. Each gets an error (or an answer), soon.
+GREEDY = {
+    "a table without end": "local t = {} while true do t[#t + 1] = {} end",
+    "texts without end": "local t = {} while true do t[#t + 1] = string.rep('x', 10000) .. #t end",
+    "a text that doubles": "local s = 'x' while true do s = s .. s end",
+    "a giant of string.rep": "return #string.rep('x', 2^31)",
+    "string.rep of nothing": "return #string.rep('', 2^50)",
+    "string.rep of much": "return #string.rep(string.rep('x', 1000), 2^40)",
+    "concat of references":
+        "local t, s = {}, string.rep('x', 100000) for i = 1, 100000 do t[i] = s end return #table.concat(t)",
+    "recursion": "local function f(n) return f(n + 1) + 1 end return f(1)",
+    "recursion through pcall": "local function f() local ok, e = pcall(f) error(e, 0) end f()",
+    "recursion of metamethods":
+        "local t = setmetatable({}, {}) getmetatable(t).__index = function(a, k) return a[k .. 'x'] end return t.x",
+    "deep json": "return cjson.decode(string.rep('[', 1000000))",
+    "json that grows": "local t = {1} for i = 1, 40 do t = {t, t} end return cjson.encode(t)",
+    "deep cmsgpack": "return cmsgpack.unpack(string.rep('\\145', 1000000) .. '\\1')",
+    "cmsgpack that grows": "local t = {1} for i = 1, 15 do t = {t, t, t, t} end return #cmsgpack.pack(t)",
+    "a wide cmsgpack": "return cmsgpack.unpack('\\221\\127\\255\\255\\255')",
+    "many results": "return #{cmsgpack.unpack(string.rep('\\1', 100000))}",
+    "many results of unpack": "return #{unpack({}, 1, 1e8)}",
+    "many arguments": "local t = {} for i = 1, 7000 do t[i] = 'x' end return redis.call('del', unpack(t))",
+    "a deep answer": "local t = {} for i = 1, 100000 do t = {t} end return t",
+    "an answer without end": "local t = {} t[1] = t return t",
+    "a deep pattern": "return string.find(string.rep('a', 300000), string.rep('a?', 300000))",
+    "a format": "return #string.format('%99.99f', 1e300)",
+    "coroutines without end": "local t = {} while true do t[#t + 1] = coroutine.create(function() end) end",
+    "coroutines in coroutines": "local function f() return coroutine.wrap(f)() end return f()",
+    "errors in errors": "return xpcall(function() error('a') end, function(e) error(e) end)",
+    "a giant value": "return redis.call('set', 'giant', string.rep('x', 900000))",
+    "keys without end": "local i = 0 while true do i = i + 1 redis.call('set', 'k' .. i, string.rep('x', 1000)) end",
+    "a list without end": "while true do redis.call('rpush', 'l', string.rep('x', 1000)) end",
+    "sort": "local t = {} for i = 1, 1000 do t[i] = i end table.sort(t, function(a, b) return true end) return 1",
+    "a long program": "return loadstring(string.rep('local a = 1 ', 100000))",
+    "a deep program": "return loadstring('return ' .. string.rep('(', 100000) .. '1' .. string.rep(')', 100000))",
+}  # fmt: skip
+
+
+def greedy_scripts(_, __, tally, command):
+    limit = 60 << 20
+    with Server(command, ["--maxmemory", str(limit), "--lua-memory-limit", "10mb", "--busy-reply-threshold", "2000"]) as server:
+        c = server.connect(60)
+        c.call("SET", "stays", 1)
+        for name, text in GREEDY.items():
+            started = time.monotonic()
+            try:
+                reply = c.call("EVAL", text, 0)
+            except RecursionError:  # nested too deeply for this program, not for the server
+                reply, c = "deep", server.connect(60)
+            except (Closed, OSError) as trouble:
+                tally.check(False, f"greedy script: {name}", f"{trouble!r} {server.log_tail(2000)}")
+                return
+            took = time.monotonic() - started
+            used = int(info(server, "used_memory"))
+            text = f"{took:.1f} s, {used} bytes, {str(reply)[:200]}"
+            tally.check(took < 20 and used < limit * 1.03, f"greedy script: {name}", text)
+            c.call("DEL", "l", "giant")
+            for i in range(0, 60000, 20000):
+                c.call("DEL", *[f"k{k}" for k in range(i + 1, i + 20001)])
+        tally.check(c.value("EVAL", "return redis.call('get', 'stays') .. cjson.encode({1})", 0) == b"1[1]", "scripts go on", "")
+        vm = int(info(server, "used_memory_vm_total"))
+        tally.check(vm < 12 << 20, "interpreters give back what they took", f"{vm} bytes")
+
+
+def subscriptions(_, __, tally, command):
+    """Who subscribes without end is cut: no key is lost for it, memory is bounded, others are answered."""
+    limit = 60 << 20
+    extra = ["--maxmemory", str(limit), "--maxmemory-policy", "allkeys-lru", "--maxmemory-clients", "8mb"]
+    for verb, names in (("SUBSCRIBE", "channel:{}"), ("PSUBSCRIBE", "pattern:{}:*"), ("SSUBSCRIBE", "shard:{}")):
+        with Server(command, extra) as server, server.connect(30) as c:
+            c.pipeline([["SET", f"k:{i}", "v" * 1000] for i in range(30000)])
+            before, count, cut = info(server, "used_memory"), 0, False
+            with server.connect(30) as greedy:
+                try:
+                    while not cut and count < 2_000_000:
+                        names_now = [names.format(count + i) + "x" * 40 for i in range(1000)]
+                        greedy.send_raw(encode([verb, *names_now]))
+                        for _ in names_now:
+                            greedy.read()
+                        count += 1000
+                        started = time.monotonic()
+                        c.call("GET", f"k:{count % 30000}")
+                        slow = time.monotonic() - started
+                        if slow > 1:
+                            tally.check(False, f"{verb} without end: others are answered", f"after {slow:.2f} s")
+                except (Closed, OSError):
+                    cut = True
+            tally.check(cut, f"{verb} without end: the client is cut", f"{count} channels")
+            peak = info(server, "used_memory_peak")
+            tally.check(peak < before + (16 << 20), f"{verb} without end: memory is bounded", f"{before} {peak}")
+            time.sleep(0.5)
+            tally.check(info(server, "evicted_keys") == 0, f"{verb} without end: no key is lost")
+            after = info(server, "used_memory")
+            tally.check(after < before + (1 << 20), f"{verb} without end: it is given back", f"{before} {after}")
+            tally.check(server.stop() == 0, f"{verb} without end: exit code")
+
+
 def start_up(_, __, tally, command):
     binary = command.split()[0]
     with tempfile.TemporaryDirectory() as folder:
@@ -252,11 +363,11 @@ def main():
     tally = Tally()
     with Server(options.server) as server, Server(ORACLE) as oracle:
         for test in (protocol, half_requests, slow_reader, query_limit, many_connections, large_values, pipelines,
-                     bad_settings):  # fmt: skip
+                     half_closed, bad_settings):  # fmt: skip
             test(server, oracle, tally)
             tally.check(server.alive(), f"{test.__name__}: the server stands", server.log_tail())
         tally.check(server.stop() == 0, "exit code")
-    for test in (unauthenticated, max_clients, start_up):
+    for test in (unauthenticated, max_clients, greedy_scripts, subscriptions, start_up):
         test(None, None, tally, options.server)
     return tally.finish()
 

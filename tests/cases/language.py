@@ -139,12 +139,15 @@ def _word(word, values):
     }  # fmt: skip
     if word in fixed:
         return fixed[word]
+    kept = word
     word = re.sub(r"\$(\w+)", lambda m: _value(values, m.group(1)), word)
     m = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", word)
     if m:
         return ("range", int(m.group(1)), int(m.group(2)))
     if re.fullmatch(r"-?\d+", word):
         return ("is", ":", int(word))
+    if re.fullmatch(r"\$\w+", kept):
+        return ("is", "$", word.encode())
     if word[:1] in (",", "#", "("):
         return ("is", word[0], word[1:].encode())
     raise Bad(f"not an expected reply: {word!r}")

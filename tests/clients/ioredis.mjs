@@ -1,9 +1,14 @@
 // ioredis: every type, pipelines, transactions, blocking pops, scan streams, expiry, the OOM error.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import Redis from "ioredis";
 
 const port = Number(process.argv[2]);
-const r = new Redis(port);
+// BRIM_TLS: a folder of certificates; the port is then one of TLS.
+const folder = process.env.BRIM_TLS;
+const pem = (name) => readFileSync(`${folder}/${name}`);
+const tls = folder && { ca: pem("ca.crt"), cert: pem("client.crt"), key: pem("client.key"), servername: "localhost" };
+const r = new Redis(folder ? { port, tls } : { port });
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 let passed = 0;
 const check = async (name, test) => {
@@ -77,6 +82,71 @@ await check("expiry", async () => {
   await sleep(60);
   assert.equal(await r.get("gone"), null);
   assert.equal(await r.pexpire("s", 5000), 1);
+});
+await check("pub/sub", async () => {
+  const listener = r.duplicate();
+  const heard = [];
+  listener.on("message", (channel, message) => heard.push([channel, message]));
+  listener.on("pmessage", (pattern, channel, message) => heard.push([pattern, channel, message]));
+  assert.equal(await listener.subscribe("news", "other"), 2);
+  assert.equal(await listener.psubscribe("n*"), 3);
+  assert.equal(await r.publish("news", "hello"), 2);
+  while (heard.length < 2) await sleep(5);
+  assert.deepEqual(heard, [["news", "hello"], ["n*", "news", "hello"]]);
+  await assert.rejects(listener.get("s"), /subscriber mode/);
+  assert.equal(await listener.unsubscribe("news", "other"), 1);
+  assert.equal(await listener.punsubscribe("n*"), 0);
+  assert.equal(await listener.get("t"), "changed");
+  listener.disconnect();
+});
+await check("shard channels", async () => {
+  const listener = r.duplicate();
+  const heard = [];
+  listener.on("smessage", (channel, message) => heard.push([channel, message]));
+  await listener.ssubscribe("shard");
+  assert.equal(await r.spublish("shard", "1"), 1);
+  while (heard.length < 1) await sleep(5);
+  assert.deepEqual(heard, [["shard", "1"]]);
+  listener.disconnect();
+});
+await check("a listener that comes back subscribes again", async () => {
+  const listener = r.duplicate();
+  const heard = [];
+  listener.on("message", (channel, message) => heard.push(message));
+  await listener.subscribe("news");
+  assert.equal(await r.client("KILL", "TYPE", "pubsub"), 1);
+  await sleep(20);
+  while ((await r.publish("news", "again")) === 0) await sleep(10);
+  while (heard.length < 1) await sleep(5);
+  assert.equal(heard[0], "again");
+  listener.disconnect();
+});
+await check("keyspace events", async () => {
+  await r.config("SET", "notify-keyspace-events", "Kl");
+  const listener = r.duplicate();
+  const heard = [];
+  listener.on("pmessage", (pattern, channel, event) => heard.push([channel, event]));
+  await listener.psubscribe("__keyspace@0__:*");
+  await r.rpush("told", 1);
+  while (heard.length < 1) await sleep(5);
+  assert.deepEqual(heard, [["__keyspace@0__:told", "rpush"]]);
+  await r.config("SET", "notify-keyspace-events", "");
+  listener.disconnect();
+});
+await check("client-side caching by redirection", async () => {
+  const listener = r.duplicate();
+  const reader = r.duplicate();
+  const id = await listener.client("ID");
+  const heard = [];
+  listener.on("message", (channel, keys) => heard.push(keys));
+  await listener.subscribe("__redis__:invalidate");
+  assert.equal(await reader.client("TRACKING", "ON", "REDIRECT", id), "OK");
+  await reader.get("t");
+  await r.set("t", "changed");
+  while (heard.length < 1) await sleep(5);
+  assert.equal(String(heard[0]), "t");
+  listener.disconnect();
+  reader.disconnect();
 });
 await check("OOM error", async () => {
   const used = Number(/used_memory:(\d+)/.exec(await r.info("memory"))[1]);

@@ -1,10 +1,15 @@
 // node-redis: every type, pipelines, transactions, blocking pops, scan iterators, expiry, the OOM error; it also asks
 // for RESP3 features on connecting (HELLO, CLIENT SETINFO).
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { createClient, WatchError, commandOptions } from "redis";
 
-const url = `redis://127.0.0.1:${process.argv[2]}`;
-const r = createClient({ url });
+// BRIM_TLS: a folder of certificates; the port is then one of TLS.
+const folder = process.env.BRIM_TLS;
+const pem = (name) => readFileSync(`${folder}/${name}`);
+const keys = folder && { ca: pem("ca.crt"), cert: pem("client.crt"), key: pem("client.key"), servername: "localhost" };
+const tls = keys && { tls: true, ...keys };
+const r = createClient({ socket: { host: "127.0.0.1", port: Number(process.argv[2]), ...tls } });
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 let passed = 0;
 const check = async (name, test) => {
@@ -69,6 +74,43 @@ await check("expiry", async () => {
   await r.set("gone", "1", { PX: 30 });
   await sleep(60);
   assert.equal(await r.get("gone"), null);
+});
+await check("pub/sub", async () => {
+  const listener = r.duplicate();
+  await listener.connect();
+  const heard = [];
+  await listener.subscribe("news", (message, channel) => heard.push([channel, message]));
+  await listener.pSubscribe("n*", (message, channel) => heard.push(["n*", channel, message]));
+  assert.equal(await r.publish("news", "hello"), 2);
+  while (heard.length < 2) await sleep(5);
+  assert.deepEqual(heard, [["news", "hello"], ["n*", "news", "hello"]]);
+  await listener.sSubscribe("shard", (message) => heard.push(message));
+  assert.equal(await r.sPublish("shard", "s"), 1);
+  while (heard.length < 3) await sleep(5);
+  assert.deepEqual(await r.pubSubChannels(), ["news"]);
+  assert.deepEqual({ ...(await r.pubSubNumSub(["news", "none"])) }, { news: 1, none: 0 });
+  await listener.unsubscribe("news");
+  await listener.pUnsubscribe("n*");
+  await listener.sUnsubscribe("shard");
+  assert.equal(await listener.get("t"), "changed");
+  await listener.disconnect();
+});
+await check("client-side caching by redirection", async () => {
+  const listener = r.duplicate();
+  const reader = r.duplicate();
+  await listener.connect();
+  await reader.connect();
+  const id = await listener.clientId();
+  const heard = [];
+  await listener.subscribe("__redis__:invalidate", (keys) => heard.push(keys));
+  assert.equal(await reader.clientTracking(true, { REDIRECT: id }), "OK");
+  assert.equal((await reader.clientTrackingInfo()).redirect, id);
+  await reader.get("t");
+  await r.set("t", "changed");
+  while (heard.length < 1) await sleep(5);
+  assert.equal(String(heard[0]), "t");
+  await listener.disconnect();
+  await reader.disconnect();
 });
 await check("OOM error", async () => {
   const used = /used_memory:(\d+)/.exec(await r.info("memory"))[1];

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """python3-redis: every type, pipelines, transactions, blocking pops, scan iterators, expiry, the OOM exception."""
 
+import os
 import sys
 import threading
 import time
@@ -8,6 +9,9 @@ import time
 import redis
 
 PORT = int(sys.argv[1])
+TLS = os.environ.get("BRIM_TLS")  # a folder of certificates; the port is then one of TLS
+OPTIONS = {"ssl": True, "ssl_ca_certs": f"{TLS}/ca.crt", "ssl_certfile": f"{TLS}/client.crt",
+           "ssl_keyfile": f"{TLS}/client.key"} if TLS else {}  # fmt: skip
 passed = 0
 
 
@@ -61,11 +65,11 @@ def watch(r):
 
 
 def blocking(r):
-    threading.Timer(0.2, lambda: redis.Redis(port=PORT).rpush("bl", "x")).start()
+    threading.Timer(0.2, lambda: redis.Redis(port=PORT, **OPTIONS).rpush("bl", "x")).start()
     check(r.blpop("bl", timeout=5) == ("bl", "x"), "blpop")
     start = time.time()
     check(r.brpop("bl", timeout=1) is None and 0.9 < time.time() - start < 3, "brpop times out")
-    threading.Timer(0.2, lambda: redis.Redis(port=PORT).zadd("bz", {"m": 1})).start()
+    threading.Timer(0.2, lambda: redis.Redis(port=PORT, **OPTIONS).zadd("bz", {"m": 1})).start()
     check(r.bzpopmin("bz", timeout=5) == ("bz", "m", 1.0), "bzpopmin")
 
 
@@ -91,6 +95,64 @@ def server(r):
     check(any(c["name"] == "tester" for c in r.client_list()), "client list")
 
 
+def pubsub(r):
+    p = r.pubsub(ignore_subscribe_messages=True)
+    p.subscribe("news", "other")
+    p.psubscribe("n*")
+    for _ in range(3):
+        p.get_message(timeout=2)
+    check(r.publish("news", "hello") == 2, "publish")
+    check(p.get_message(timeout=2)["data"] == "hello" and p.get_message(timeout=2)["pattern"] == "n*", "messages")
+    check(r.pubsub_numsub("news") == [("news", 1)] and r.pubsub_numpat() == 1, "pubsub numsub, numpat")
+    check(sorted(r.pubsub_channels()) == ["news", "other"], "pubsub channels")
+    heard = []
+    q = r.pubsub()
+    q.subscribe(**{"jobs": lambda message: heard.append(message["data"])})
+    thread = q.run_in_thread(sleep_time=0.01)
+    until = time.time() + 5
+    while r.publish("jobs", "x") == 0 and time.time() < until:
+        time.sleep(0.01)
+    while not heard and time.time() < until:
+        time.sleep(0.01)
+    thread.stop()
+    check(heard == ["x"], "a handler in a thread")
+    p.ping("are you there")
+    check(p.parse_response()[1] == "are you there", "ping while subscribed")
+    p.unsubscribe()
+    p.punsubscribe()
+    p.close()
+
+
+def keyspace_events(r):
+    r.config_set("notify-keyspace-events", "Ex$")
+    p = r.pubsub(ignore_subscribe_messages=True)
+    p.psubscribe("__keyevent@*__:*")
+    p.get_message(timeout=2)
+    r.set("brief", 1, px=30)
+    events = [p.get_message(timeout=3) for _ in range(2)]
+    check([e["channel"][15:] for e in events] == ["set", "expired"], "set and expired are told")
+    check(all(e["data"] == "brief" for e in events), "of the key")
+    p.close()
+    r.config_set("notify-keyspace-events", "")
+
+
+def client_side_caching(r):
+    # As applications do it with RESP2: one connection hears the invalidations of the others.
+    p = r.pubsub(ignore_subscribe_messages=True)
+    p.subscribe("__redis__:invalidate")
+    p.get_message(timeout=2)
+    ids = [c["id"] for c in r.client_list(_type="pubsub")]
+    check(len(ids) == 1, "the listener is in CLIENT LIST TYPE pubsub")
+    reader = redis.Redis(port=PORT, **OPTIONS, decode_responses=True, single_connection_client=True)
+    check(reader.execute_command("CLIENT", "TRACKING", "ON", "REDIRECT", ids[0]) in (True, b"OK", "OK"), "tracking on")
+    check(reader.client_getredir() == int(ids[0]), "getredir")
+    reader.get("s")
+    r.set("s", "changed")
+    check(p.get_message(timeout=3)["data"] == ["s"], "the key is invalid")
+    reader.close()
+    p.close()
+
+
 def out_of_memory(r):
     r.config_set("maxmemory", r.info("memory")["used_memory"])
     try:
@@ -105,8 +167,9 @@ def out_of_memory(r):
 
 
 for protocol in ("tcp",):
-    client = redis.Redis(port=PORT, decode_responses=True)
+    client = redis.Redis(port=PORT, **OPTIONS, decode_responses=True)
     client.flushall()
-    for test in (types, pipelines, watch, blocking, iterators, expiry, server, out_of_memory):
+    for test in (types, pipelines, watch, blocking, iterators, expiry, server, pubsub, keyspace_events, client_side_caching,
+                 out_of_memory):
         test(client)
 print(f"python3-redis {redis.__version__}: {passed} passed, 0 failed")

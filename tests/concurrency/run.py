@@ -14,6 +14,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
+import monitor_tests  # noqa: E402
+import pushes  # noqa: E402
+import script_tests  # noqa: E402
 from servers import Server, Tally  # noqa: E402
 from wire import Closed  # noqa: E402
 
@@ -135,6 +138,101 @@ def queue(server, seconds, seed):
     return errors + ("" if pushed else " nothing was pushed")
 
 
+def work_queue(server, seconds, seed):
+    """Entries of streams go to one consumer of a group each, whoever waits; what a consumer leaves another claims."""
+    crew = Crew(seconds)
+    added, handled, lock = [], [], threading.Lock()
+    keys = [f"stream:{i}" for i in range(3)]
+    with server.connect() as c:
+        for key in keys:
+            c.call("XGROUP", "CREATE", key, "g", "$", "MKSTREAM")
+
+    def produce(number):
+        r, c = random.Random(seed * 500 + number), server.connect(30)
+        for i in range(100000):
+            if crew.over():
+                break
+            batch = [["XADD", r.choice(keys), "*", "n", f"{number}-{i}-{k}"] for k in range(r.randint(1, 4))]
+            c.pipeline(batch)
+            with lock:
+                added.extend(args[4] for args in batch)
+            if r.random() < 0.3:
+                time.sleep(0.001)
+
+    def consume(number):
+        r, c, name = random.Random(seed * 600 + number), server.connect(30), f"c{number}"
+        while True:
+            some = r.sample(keys, r.randint(1, 3))
+            reply = c.call("XREADGROUP", "GROUP", "g", name, "COUNT", r.randint(1, 5), "BLOCK", 300, "STREAMS", *some,
+                           *[">"] * len(some))  # fmt: skip
+            if reply[1] is None and crew.over():
+                return
+            for stream in reply[1] or ():
+                key = stream[1][0][1]
+                for entry in stream[1][1][1]:
+                    if r.random() < 0.1:
+                        continue  # it stays pending
+                    if c.value("XACK", key, "g", entry[1][0][1]) == 1:
+                        with lock:
+                            handled.append(entry[1][1][1][1][1].decode())
+
+    for i in range(3):
+        crew.start(produce, i)
+    for i in range(6):
+        crew.start(consume, i)
+    errors = crew.join()
+    with server.connect() as c:
+        for key in keys:
+            reply = c.value("XAUTOCLAIM", key, "g", "last", 0, "-", "COUNT", 1000000)
+            for number, fields in reply[1]:
+                handled.append(fields[1].decode())
+                c.call("XACK", key, "g", number)
+            if c.value("XPENDING", key, "g")[0] != 0:
+                errors += f" something is pending in {key}"
+    if sorted(added) != sorted(handled):
+        errors += f" {len(added)} added, {len(handled)} handled, {len(set(handled))} different ones"
+    return errors + ("" if len(added) > 20 else " hardly anything was added")
+
+
+def readers(server, seconds, seed):
+    """Everybody who reads a stream on and on sees every entry, in order, waiting or not."""
+    crew = Crew(seconds)
+    counts, lock = [], threading.Lock()
+
+    def produce():
+        r, c = random.Random(seed * 700), server.connect(30)
+        number = 0
+        while not crew.over():
+            c.pipeline([["XADD", "news", "*", "n", number + k] for k in range(r.randint(1, 3))])
+            number = c.value("XLEN", "news")
+            if r.random() < 0.5:
+                time.sleep(0.001)
+        c.call("XADD", "news", "*", "n", "end")
+
+    def read(number):
+        r, c, last, seen = random.Random(seed * 800 + number), server.connect(30), "0", 0
+        while True:
+            options = r.choice(([], ["COUNT", "2"]))
+            reply = c.call("XREAD", *options, "BLOCK", 5000, "STREAMS", "other", "news", "$", last)
+            if reply[1] is None:
+                raise RuntimeError("nothing came for 5 seconds")
+            for entry in reply[1][0][1][1][1]:
+                last, value = entry[1][0][1], entry[1][1][1][1][1]
+                if value == b"end":
+                    with lock:
+                        counts.append(seen)
+                    return
+                if int(value) != seen:
+                    raise RuntimeError(f"{value} instead of {seen}")
+                seen += 1
+
+    for i in range(6):
+        crew.start(read, i)
+    crew.start(produce)
+    errors = crew.join()
+    return errors + ("" if len(set(counts)) == 1 and counts[0] > 20 else f" they saw {counts}")
+
+
 def fairness(server, seconds, seed):
     """Clients that wait for one list are served in the order in which they came."""
     waiting = [server.connect(30) for _ in range(20)]
@@ -223,7 +321,9 @@ def scan(server, seconds, seed):
         c = server.connect(30)
         while not crew.over():
             for command in ("SET", "DEL"):
-                c.pipeline([[command, f"churn:{number}:{i}"] + (["x"] if command == "SET" else []) for i in range(5000)])
+                c.pipeline(
+                    [[command, f"churn:{number}:{i}"] + (["x"] if command == "SET" else []) for i in range(5000)]
+                )
 
     def walk():
         c, rounds = server.connect(30), 0
@@ -285,18 +385,129 @@ def storm(server, seconds, seed):
     return errors if used < 15 << 20 else errors + f" {used} bytes are in use after FLUSHALL"
 
 
-TESTS = (transfers, queue, fairness, counters, movers, scan, storm)
+def script_transfers(server, seconds, seed):
+    return script_tests.script_transfers(server, seconds, seed, Crew)
+
+
+def busy_scripts(server, seconds, seed):
+    return script_tests.busy_scripts(server, seconds, seed, Crew)
+
+
+def users(server, seconds, seed):
+    """Users come, change and go while they send commands: what was forbidden before a command was sent is denied, what
+    was allowed all the while is done; blocked ones too."""
+    crew, epoch = Crew(seconds), {"number": 0, "allowed": None}
+    seen = {"allowed": 0, "denied": 0, "killed": 0, "blocked": 0}
+    with server.connect() as c:
+        c.value("SET", "k1", "x")
+        c.value("ACL", "SETUSER", "turns", "on", "nopass", "~k*", "+@all", "-@blocking")
+        c.value("ACL", "SETUSER", "waits", "on", "nopass", "~*", "+@all")
+
+    def change():
+        r, c = random.Random(seed), server.connect(60)
+        while not crew.over():
+            allow = r.random() < 0.5
+            epoch["allowed"], epoch["number"] = None, epoch["number"] + 1
+            c.value("ACL", "SETUSER", "turns", *r.choice([["+get"], ["~k*"]] if allow else [["-get"]]))
+            c.value("ACL", "SETUSER", "turns", *(["+get", "~k*"] if allow else []))
+            epoch["allowed"] = allow
+            time.sleep(r.choice([0, 0.001, 0.005]))
+
+    def obey(number):
+        c = server.connect(60)
+        c.value("AUTH", "turns", "any")
+        while not crew.over():
+            before = dict(epoch)
+            reply = c.pipeline([["GET", "k1"], ["MULTI"], ["GET", "k1"], ["GET", "other"], ["EXEC"], ["GET", "other"]])
+            if epoch["number"] == before["number"] and before["allowed"] is not None:
+                wanted = ("$", b"x") if before["allowed"] else reply[0]
+                if reply[0] != wanted or (not before["allowed"] and not reply[0][1].startswith(b"NOPERM")):
+                    raise AssertionError(f"allowed {before['allowed']}, the reply is {reply[0]}")
+                seen["allowed" if before["allowed"] else "denied"] += 1
+            if not reply[5][1].startswith(b"NOPERM"):
+                raise AssertionError(f"a key of nobody's: {reply[5]}")
+
+    def vanish(number):
+        r, c, admin = random.Random(seed * 700 + number), None, server.connect(60)
+        name = f"fleeting:{number}"
+        while not crew.over():
+            if c is None:
+                admin.value("ACL", "SETUSER", name, "on", ">pw", "~*", "+@all", "(+get %R~a*)")
+                c = server.connect(60)
+                c.value("AUTH", name, "pw")
+            try:
+                c.pipeline([["SET", "k2", "x"], ["GET", "k2"], ["ACL", "WHOAMI"], ["ACL", "LIST"], ["ACL", "LOG"]])
+                if r.random() < 0.3:
+                    admin.value("ACL", "DELUSER", name)
+                    c.pipeline([["PING"]] * 3)
+                    raise AssertionError("a deleted user is served")
+            except (Closed, OSError):
+                seen["killed"] += 1
+                c = None
+
+    def wait(number):
+        c = server.connect(60)
+        c.value("AUTH", "waits", "any")
+        while not crew.over():
+            reply = c.call("BLPOP", "line", 0.05)
+            if reply[0] == "-" and not reply[1].startswith(b"NOPERM"):
+                raise AssertionError(f"{reply}")
+            seen["blocked"] += reply[0] == "-"
+
+    def feed():
+        r, c = random.Random(seed * 800), server.connect(60)
+        while not crew.over():
+            c.value("ACL", "SETUSER", "waits", r.choice(["+blpop", "-blpop", "resetkeys", "~*"]))
+            c.pipeline([["RPUSH", "line", "x"], ["ACL", "LOG", "RESET"], ["CLIENT", "LIST"], ["INFO", "stats"]])
+
+    crew.start(change)
+    crew.start(feed)
+    for i in range(3):
+        crew.start(obey, i)
+    for i in range(2):
+        crew.start(vanish, i)
+        crew.start(wait, i)
+    errors = crew.join()
+    for what, times in seen.items():
+        if not times:
+            errors += f" nothing was {what}"
+    return errors
+
+
+def messages(server, seconds, seed):
+    """Publishers and subscribers on all threads: order, each message once."""
+    return pushes.order(server, Crew(seconds), seed)
+
+
+def across(server, seconds, seed):
+    return pushes.across(server, Crew(seconds / 2), seed)
+
+
+def caches(server, seconds, seed):
+    return pushes.caches(server, Crew(seconds), seed)
+
+
+def monitors(server, seconds, seed):
+    """MONITOR on all threads: each client's commands in its order, each once."""
+    return monitor_tests.monitors(server, Crew(seconds), seed)
+
+
+TESTS = (messages, across, caches, monitors, transfers, queue, work_queue, readers, fairness, counters, movers, scan,
+         storm, users, script_transfers, busy_scripts)  # fmt: skip
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
     parser.add_argument("--seconds", type=float, default=3, help="for each test that runs for a time")
+    parser.add_argument("--only", default="", help="names of tests, with commas between them")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     options = parser.parse_args()
     print(f"seed {options.seed}, server {options.server}", flush=True)
     tally = Tally()
     for test in TESTS:
+        if options.only and test.__name__ not in options.only.split(","):
+            continue
         with Server(options.server) as server:
             try:
                 error = test(server, options.seconds, options.seed)

@@ -2,6 +2,10 @@
 
 import re
 
+from tables import COMMANDS
+
+COMMON = set(COMMANDS)
+
 
 def _sorted(items):
     return sorted(items, key=repr)
@@ -127,7 +131,9 @@ def command(args, a, b):
     if sub in ("COUNT", "HELP", "", "DOCS"):
         return same_kind(args, a, b)
     if sub == "LIST" and a[0] == b[0] == "*":
-        return set(a[1]) <= set(b[1]) or set(b[1]) <= set(a[1])
+        # Each server knows commands that the other does not.
+        mine, theirs = ({item[1].decode("latin-1") for item in reply[1]} for reply in (a, b))
+        return mine & COMMON == theirs & COMMON
     if sub == "INFO":
         return same_length(args, a, b)
     return a == b
@@ -144,12 +150,63 @@ def object_(args, a, b):
     return a[0] == b[0] == "*" if sub == "HELP" else a == b
 
 
+def _timed(place):
+    """Rows of which one element is a time."""
+
+    def same_rows(_, a, b):
+        if a == b:
+            return True
+        if a[0] != b[0] or a[0] != "*" or a[1] is None or b[1] is None or len(a[1]) != len(b[1]):
+            return False
+        for x, y in zip(a[1], b[1]):
+            if x[0] != "*" or y[0] != "*" or len(x[1]) != len(y[1]) or len(x[1]) <= place:
+                return False
+            if not _close(x[1][place], y[1][place], 3000):
+                return False
+            if x[1][:place] + x[1][place + 1 :] != y[1][:place] + y[1][place + 1 :]:
+                return False
+        return True
+
+    return same_rows
+
+
+def xpending(args, a, b):
+    return a == b or (len(args) > 3 and _timed(2)(args, a, b))
+
+
+def xinfo(args, a, b):
+    """Exact, but for idle times and the times of deliveries."""
+    if a == b:
+        return True
+    if len(args) > 1 and _word(args[1]) == "HELP":
+        return a[0] == b[0]
+    if a[0] != b[0] or a[0] not in "*%" or a[1] is None or b[1] is None or len(a[1]) != len(b[1]):
+        return False
+    name = None  # of a field, whose value comes next
+    for x, y in zip(a[1], b[1]):
+        rows = name == b"pending" and x[0] == "*" and x[1] and x[1][0][0] == "*"
+        if name in (b"idle", b"seen-time"):
+            same_value = _close(x, y, 3000)
+        elif rows:
+            same_value = _timed(len(x[1][0][1]) - 2)(args, x, y)
+        else:
+            same_value = x == y or (x[0] in "*%" and xinfo(args, x, y))
+        if not same_value:
+            return False
+        name = x[1] if x[0] == "$" and name is None else None
+    return True
+
+
+def xgroup(args, a, b):
+    return a == b or (len(args) > 1 and _word(args[1]) == "HELP" and a[0] == b[0])
+
+
 _BY_NAME = {
     "TTL": seconds, "EXPIRETIME": seconds, "PTTL": millis, "PEXPIRETIME": millis, "SMEMBERS": multiset,
     "SINTER": multiset, "SUNION": multiset, "SDIFF": multiset, "KEYS": multiset, "HKEYS": multiset, "HVALS": multiset,
     "HGETALL": pairs, "SORT": sort, "SORT_RO": sort, "HELLO": hello, "CLIENT": client, "CONFIG": config,
     "COMMAND": command, "MEMORY": memory, "OBJECT": object_, "TIME": same_kind, "LASTSAVE": same_kind,
-    "INFO": same_kind,
+    "INFO": same_kind, "XPENDING": xpending, "XINFO": xinfo, "XGROUP": xgroup,
 }  # fmt: skip
 
 

@@ -180,7 +180,7 @@ def config_set(r):
 @gen("connection", 1.5)
 def command_table(r):
     """What the command table says of random commands; also of wrong ones."""
-    group = r.one("strings", "hashes", "lists", "sets", "zsets", "keys")
+    group = r.one("strings", "hashes", "lists", "sets", "zsets", "streams", "keys")
     function = r.pick(_generators[group])[0]
     commands = function(r)
     args = commands if not isinstance(commands[0], (list, tuple)) else commands[-1]

@@ -218,7 +218,7 @@ def all_keys(r):
 
 @gen("keys", 0.5)
 def dbsize(r):
-    return [["KEYS", "*"], ["DBSIZE"]]  # KEYS removes what has expired
+    return [["KEYS", "*"], ["DBSIZE"]]
 
 
 @gen("keys", 0.7)
@@ -245,9 +245,10 @@ def memory_usage(r):
 @gen("keys", 3)
 def fill_one(r):
     """Something of each type, so that the key commands have what to work on."""
-    kind = r.pick(["string", "hash", "list", "set", "zset"])
+    kind = r.pick(["string", "hash", "list", "set", "zset", "stream"])
     key = r.pick(NAMES[kind])
     return {
+        "stream": ["XADD", key, "1-*", r.member(), r.member()],
         "string": ["SET", key, r.value()],
         "hash": ["HSET", key, r.member(), r.value()],
         "list": ["RPUSH", key, r.value(), r.member()],

@@ -8,7 +8,8 @@ one command. Register with @gen("group", weight).
 import random
 import time
 
-GROUPS = ("strings", "hashes", "lists", "sets", "zsets", "keys", "transactions", "connection")
+GROUPS = ("strings", "bits", "hashes", "lists", "sets", "zsets", "geo", "streams", "keys", "scripts", "transactions",
+          "connection")  # fmt: skip
 _generators = {group: [] for group in GROUPS}
 
 
@@ -26,7 +27,11 @@ NAMES = {
     "list": ["l1", "l2", "l3", "l4"],
     "set": ["e1", "e2", "e3", "e4", "e5"],
     "zset": ["z1", "z2", "z3", "z4"],
+    "stream": ["x1", "x2", "x3", "x4"],
     "lex": ["lex1", "lex2"],
+    "bits": ["b1", "b2", "b3", "b4"],
+    "hll": ["p1", "p2", "p3", "p4"],
+    "geo": ["g1", "g2", "g3", "g4"],
 }
 ALL_NAMES = [name for kind, names in NAMES.items() if kind != "lex" for name in names]
 INT64 = 2**63
@@ -239,7 +244,31 @@ _EXPIRE = {b"EXPIRE": (2, 0, 0), b"PEXPIRE": (2, 1, 0), b"EXPIREAT": (2, 0, 1), 
 _EXPIRE.update({b"SETEX": (2, 0, 0), b"PSETEX": (2, 1, 0)})
 _EXPIRE_OPTIONS = {b"EX": (0, 0), b"PX": (1, 0), b"EXAT": (0, 1), b"PXAT": (1, 1)}
 _NEVER = {b"SHUTDOWN", b"QUIT", b"MONITOR", b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE", b"SYNC", b"PSYNC", b"DEBUG"}
-_NEVER |= {b"REPLICAOF", b"SLAVEOF", b"SAVE", b"BGSAVE", b"BGREWRITEAOF", b"FAILOVER", b"WAIT", b"SCRIPT"}
+_NEVER |= {b"REPLICAOF", b"SLAVEOF", b"SAVE", b"BGSAVE", b"BGREWRITEAOF", b"FAILOVER", b"WAIT"}
+
+
+_SCRIPTS = {b"EVAL", b"EVAL_RO", b"EVALSHA", b"EVALSHA_RO", b"FCALL", b"FCALL_RO"}
+def _large_bit(arg):
+    """A bit offset that would make a string of more than 300 KB (or a field's number that could)."""
+    word = _upper(arg)
+    number = _int(arg[1:] if word.startswith(b"#") else arg)
+    return number is not None and 2_400_000 < abs(number) * (64 if word.startswith(b"#") else 1) < 2**70
+
+
+def _unsafe_stream(name, args, queued):
+    """Idle times that pass meanwhile, waiting that is long, and ids from the clock."""
+    if name in (b"XREAD", b"XREADGROUP"):
+        for word, value in zip(args[1:], args[2:]):
+            if _upper(word) == b"BLOCK" and not queued and _int(value) is not None and not -1 <= _int(value) - 1 < 20:
+                return True
+        return name == b"XREAD" and any(_upper(word) == b"+" for word in args)
+    if name in (b"XCLAIM", b"XAUTOCLAIM") and len(args) > 4:
+        return 0 < (_int(args[4]) or 0) < 40_000
+    if name == b"XPENDING":
+        return any(_upper(w) == b"IDLE" and 0 < (_int(v) or 0) < 40_000 for w, v in zip(args, args[1:]))
+    if name == b"XADD":
+        return any(_upper(word) == b"*" for word in args[2:])
+    return False
 
 
 def unsafe(args, queued):
@@ -247,6 +276,11 @@ def unsafe(args, queued):
     name = _upper(args[0])
     if name in _NEVER:
         return True
+    if name in _SCRIPTS and len(args) > 3:
+        keys = _int(args[2])
+        called = args[3 + keys :] if keys is not None and 0 <= keys < len(args) else []
+        if called and unsafe(called, True):
+            return True
     if name in _BLOCKING and not queued:
         at = _BLOCKING[name]
         if -len(args) < at < len(args):
@@ -265,7 +299,11 @@ def unsafe(args, queued):
             option = _EXPIRE_OPTIONS.get(_upper(word))
             if option and _short(_int(value), *option):
                 return True
+    if _unsafe_stream(name, args, queued):
+        return True
     if name == b"SETRANGE" and len(args) > 2 and 300_000 < (_int(args[2]) or 0) < 2**29 + 1:
+        return True
+    if name in (b"SETBIT", b"BITFIELD") and any(_large_bit(arg) for arg in args[2:]):
         return True
     if name in (b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER") and len(args) > 2:
         value = _int(args[2])

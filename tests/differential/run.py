@@ -16,8 +16,12 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
 import comparison  # noqa: E402
+import gen_bits  # noqa: E402,F401
 import gen_collections  # noqa: E402,F401
 import gen_control  # noqa: E402
+import gen_geo  # noqa: E402,F401
+import gen_scripts  # noqa: E402,F401
+import gen_streams  # noqa: E402,F401
 import gen_strings  # noqa: E402,F401
 import gen_zsets  # noqa: E402,F401
 import tables  # noqa: E402
@@ -27,7 +31,7 @@ from session import EPISODE_SETTINGS, Session, name_of  # noqa: E402
 from shrink import shrink  # noqa: E402
 from wire import quote  # noqa: E402
 
-DATA_GROUPS = ("strings", "hashes", "lists", "sets", "zsets", "keys")
+DATA_GROUPS = ("strings", "bits", "hashes", "lists", "sets", "zsets", "geo", "streams", "keys")
 EPISODE = 2000
 
 
@@ -41,6 +45,9 @@ def settings(r):
         "set-max-intset-entries": ["0", "4", "8"],
         "zset-max-listpack-entries": ["0", "4", "8"],
         "zset-max-listpack-value": ["0", "4", "16"],
+        "hll-sparse-max-bytes": ["0", "24", "60", "300", "20000"],
+        "stream-node-max-entries": ["0", "1", "3", "10"],
+        "stream-node-max-bytes": ["0", "1", "100", "400"],
         "lazyfree-lazy-user-del": ["yes"],
         "lazyfree-lazy-server-del": ["yes"],
         "lazyfree-lazy-expire": ["yes"],
@@ -77,7 +84,7 @@ def as_cli(items):
     for number, args in items:
         if name_of(args) == b"@EXPIRE":
             args = ["PEXPIRE", args[1], "1"]
-            text = " ".join(quote(a, 120) for a in args) + "   (and wait 3 ms)"
+            text = " ".join(quote(a, 120) for a in args) + "   (and wait 10 ms)"
         else:
             text = " ".join(quote(a, 120) for a in args[:60])
             text += f" ... ({len(args)} words)" if len(args) > 60 else ""
@@ -88,7 +95,7 @@ def as_cli(items):
 class Runner:
     def __init__(self, options, oracle, tested):
         self.options, self.oracle, self.tested = options, oracle, tested
-        self.session = Session(oracle, tested, options.resp, options.timeout)
+        self.session = Session(oracle, tested, options.resp, options.timeout, options.events)
         self.seen = collections.Counter()
         self.minimal = {}
 
@@ -98,7 +105,7 @@ class Runner:
 
     def shrunk(self, items, found):
         """The minimal items and their difference."""
-        if found.index is not None and found.kind == "reply":
+        if found.index is not None and found.kind in ("reply", "events", "invalidations"):
             items = items[: found.index + 1]
         elif found.index is not None and found.kind != "keyspace":
             items = items[: found.index + 60]
@@ -123,7 +130,8 @@ class Runner:
         if self.seen[before] == 0 or self.options.all:
             items, found = self.shrunk(items, found)
             text = "\n".join(f"    {line}" for line in as_cli(items) + found.lines())
-            where = f"--seed {self.options.seed} --resp {self.options.resp} --episode {number}"
+            listen = " --events" if self.options.events else ""
+            where = f"--seed {self.options.seed} --resp {self.options.resp}{listen} --episode {number}"
             print(
                 f"DIFFERENCE {' '.join(filter(None, before[:2]))}  ({len(items)} commands; {where})\n{text}", flush=True
             )
@@ -162,6 +170,7 @@ def parse_options():
     parser.add_argument("--resp", type=int, choices=(2, 3), default=2)
     parser.add_argument("--threads", type=int, default=0, help="adds --threads N to the server under test")
     parser.add_argument("--episode", type=int, default=None, help="play only this episode of the seed")
+    parser.add_argument("--events", action="store_true", help="compare keyspace events and invalidated keys")
     parser.add_argument("--skip", default="", help="commands not to send, with commas between them")
     parser.add_argument("--check-every", type=int, default=700, help="items between comparisons of the keyspace")
     parser.add_argument("--max-differences", type=int, default=8)
@@ -178,6 +187,8 @@ def parse_options():
     unknown = set(options.groups) - set(GROUPS)
     if unknown:
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
+    if options.events and "connection" in options.groups:  # it would close the listeners and change what they hear
+        options.groups.remove("connection")
     options.transactions = "transactions" in options.groups
     return options
 

@@ -7,6 +7,7 @@ command whose reply is random, waits for everything before it, so that both serv
 import time
 
 import comparison
+import events
 from wire import Closed, encode, parse, show, split
 
 BATCH = 50
@@ -62,8 +63,11 @@ class _Broken(Exception):
 
 
 class Session:
-    def __init__(self, oracle, tested, resp=2, timeout=10):
+    def __init__(self, oracle, tested, resp=2, timeout=10, listen=False):
         self.oracle, self.tested, self.resp, self.timeout = oracle, tested, resp, timeout
+        self.listen, self.watches = listen, None
+        # A command was sent, for this batch or a later EXEC, of which not everything is compared (events.py).
+        self.unlike_misses = self.quiet_changes = False
         self.lines = {}
         self.defaults = {}  # of each server its own
         self.commands = 0
@@ -89,6 +93,9 @@ class Session:
             line.oracle.close()
             line.tested.close()
         self.lines = {}
+        if self.watches:
+            self.watches.close()
+            self.watches = None
         for attempt in range(2):
             if not self.tested.alive():
                 self.tested.restart()
@@ -97,6 +104,12 @@ class Session:
                 for connection, server in ((line.oracle, self.oracle), (line.tested, self.tested)):
                     settings = self.defaults.get(server, {}).items()
                     connection.pipeline([["FLUSHALL"]] + [["CONFIG", "SET", name, value] for name, value in settings])
+                    # Keys then go when they are looked at, on both at the same command.
+                    connection.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+                    if self.listen:
+                        connection.call("CONFIG", "SET", *events.SETTINGS)
+                if self.listen:
+                    self.watches = events.Watches(self.oracle, self.tested, self.timeout)
                 return
             except (Closed, OSError, _Broken):
                 self.tested.kill()
@@ -122,7 +135,7 @@ class Session:
             for index, (number, args) in enumerate(items):
                 special = self._special(args)
                 if batch and (special or number != batch[0][0] or len(batch) == BATCH):
-                    found = self._run_batch(batch, start)
+                    found = self._run_batch(batch, start) or self._heard(start + len(batch) - 1, batch[-1][1])
                     if found:
                         return found
                     batch = []
@@ -130,6 +143,7 @@ class Session:
                     found = special(self.line(number), index, args)
                     if found:
                         return found
+                    self._heard(index, args)  # what chance has chosen is made even by other commands
                 else:
                     if not batch:
                         start = index
@@ -138,10 +152,24 @@ class Session:
                     found = self.compare_keyspaces()
                     if found:
                         return found
-            found = self._run_batch(batch, start) if batch else None
+                    self._heard(index, args)
+            found = (self._run_batch(batch, start) or self._heard(index, batch[-1][1])) if batch else None
             return found or (self.compare_keyspaces() if check_every else None)
         except _Broken as e:
             return self._broken(index, str(e))
+
+    def _heard(self, index, args):
+        if not self.watches:
+            return None
+        line = self.line("keyspace")
+        try:
+            differs = self.watches.difference((line.oracle, line.tested), not self.unlike_misses, self.quiet_changes)
+        except (Closed, OSError) as e:
+            raise _Broken(f"hang: no event in {self.timeout} s: {e!r}") from e
+        if not differs:
+            return None
+        kind, mine, theirs = differs
+        return Difference(kind, index, args, None, None, f"  oracle  {mine}\n  tested  {theirs}")
 
     def _broken(self, index, text):
         time.sleep(0.05)
@@ -178,6 +206,10 @@ class Session:
     def _run_batch(self, batch, start):
         line = self.line(batch[0][0])
         payload = b"".join(encode(args) for _, args in batch)
+        if all(other.queue is None for other in self.lines.values()):
+            self.unlike_misses = self.quiet_changes = False
+        self.unlike_misses |= any(name_of(args).startswith(events.UNLIKE_MISSES) for _, args in batch)
+        self.quiet_changes |= any(name_of(args) == events.QUIET_CHANGE for _, args in batch)
         self.commands += len(batch)
         expected, got = self._both(line, payload, len(batch))
         tracked = line.queue is not None or any(name_of(args) in _TRANSACTION_WORDS for _, args in batch)
@@ -224,12 +256,12 @@ class Session:
         return parse(expected)[0], parse(got)[0]
 
     def _expire(self, line, index, args):
-        if line.queue is not None:
+        if line.queue is not None or len(args) < 2:
             return None
         a, b = self._ask(line, ["PEXPIRE", args[1], "1"])
         if a != b:
             return Difference("reply", index, ["PEXPIRE", args[1], "1"], a, b)
-        time.sleep(0.003)
+        time.sleep(0.01)
         return None
 
     def _spop(self, line, index, args):
@@ -377,7 +409,7 @@ class Session:
                 contents.append(([w if w != "key" else key for w in _WHOLE[kind]], encoding))
         a, b = self._both_pipeline([c for c, _ in contents])
         for (command, encoding), x, y in zip(contents, a, b):
-            same = comparison.exact
+            same = comparison.xinfo if command[0] == "XINFO" else comparison.exact
             if encoding == b"hashtable":
                 same = comparison.pairs if command[0] == "HGETALL" else comparison.multiset
             if not same(command, x, y):
@@ -398,12 +430,14 @@ _WHOLE = {
     b"list": ["LRANGE", "key", "0", "-1"],
     b"set": ["SMEMBERS", "key"],
     b"hash": ["HGETALL", "key"],
+    b"stream": ["XINFO", "STREAM", "key", "FULL", "COUNT", "0"],
     b"zset": ["ZRANGE", "key", "0", "-1", "WITHSCORES"],
 }
 EPISODE_SETTINGS = [
     "hash-max-listpack-entries", "hash-max-listpack-value", "list-max-listpack-size", "list-compress-depth",
-    "set-max-intset-entries", "zset-max-listpack-entries", "zset-max-listpack-value", "lazyfree-lazy-user-del",
-    "lazyfree-lazy-server-del", "lazyfree-lazy-expire",
+    "set-max-intset-entries", "zset-max-listpack-entries", "zset-max-listpack-value", "hll-sparse-max-bytes",
+    "lazyfree-lazy-user-del", "lazyfree-lazy-server-del", "lazyfree-lazy-expire",
+    "stream-node-max-entries", "stream-node-max-bytes",
 ]  # fmt: skip
 CONNECTION_SETTINGS = [
     "lfu-log-factor", "lfu-decay-time", "maxmemory-samples", "maxmemory-eviction-tenacity", "slowlog-log-slower-than",

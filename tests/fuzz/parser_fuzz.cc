@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "resp/parser.h"
+#include "resp/request.h"
 
 namespace {
 
@@ -27,6 +28,10 @@ bool Parse(std::string_view data, size_t step, bool authenticated, Commands* com
       for (const auto& command : parsed) {
         auto first = args.begin() + command.first_arg;
         commands->emplace_back(first, first + command.argc);
+        if (command.canonical.empty()) continue;
+        std::string written;
+        brim::AppendRequest(&written, {args.data() + command.first_arg, command.argc});
+        if (written != command.canonical) abort();
       }
       if (status == brim::ParseStatus::kError) {
         *error = parser.error();

@@ -1,5 +1,5 @@
 // The RDB reader on arbitrary bytes: the first is the type of an object, the rest its content. What it accepts is
-// written again, and what was written is read as the same.
+// written again, and what was written is read as the same. A type that no file has stands for Valkey's 22.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -21,7 +21,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   MemoryInput input(bytes);
   RdbReader reader(input);
   LoadedValue loaded;
-  if (!reader.Object(data[0], &heap, &loaded)) {
+  uint8_t type = data[0];
+  if (type == brim::rdb::kHashTriples) {
+    reader.SetVersion(brim::rdb::kValkeyVersion);
+    type = brim::rdb::kHashMetadataPreGa;
+  }
+  if (!reader.Object(type, &heap, &loaded)) {
     if (reader.error().empty()) abort();
     return 0;
   }

@@ -12,10 +12,12 @@
 #include "persist/rdb_reader.h"
 #include "persist/rdb_writer.h"
 #include "server/debug_digest.h"
+#include "store/expiry.h"
 #include "store/shard.h"
-#include "types/hash.h"
+#include "types/hash_expiry.h"
 #include "types/list.h"
 #include "types/set.h"
+#include "types/stream_producers.h"
 #include "types/string.h"
 #include "types/zset.h"
 
@@ -34,8 +36,13 @@ bool Restore(Keyspace& keyspace, std::string_view key, std::string_view payload)
   MemoryInput input(payload);
   RdbReader reader(input);
   LoadedValue loaded;
-  uint8_t type;
-  bool read = reader.Byte(&type) && reader.Object(type, &keyspace.heap(), &loaded);
+  uint8_t type = 0;
+  bool read = reader.Byte(&type);
+  if (type == rdb::kHashTriples) {  // that no file has: Valkey's 22
+    reader.SetVersion(rdb::kValkeyVersion);
+    type = rdb::kHashMetadataPreGa;
+  }
+  read = read && reader.Object(type, &keyspace.heap(), &loaded);
   Require(read || !reader.error().empty());
   if (!read || loaded.empty || input.offset() != payload.size()) return false;
   InstallValue(keyspace, key, HashBytes(key), loaded, -1);
@@ -69,6 +76,13 @@ std::vector<std::string> Walk(const KeyRef& ref) {
     case Type::kHash:
       HashForEach(ref, [&](std::string_view field, std::string_view) { elements.emplace_back(field); });
       break;
+    case Type::kStream: {
+      StreamRange range(*ref.As<Stream>(), StreamId{}, StreamId::Max());
+      StreamEntry entry;
+      while (range.Next(&entry)) elements.emplace_back(StreamIdText(entry.id).view());
+      Require(elements.size() == StreamLength(ref));
+      return elements;  // a stream without entries stays
+    }
     default:
       elements.emplace_back(ReadString(ref, buffer));
       Require(StringLength(ref) == elements[0].size());
@@ -99,11 +113,54 @@ void Ask(const KeyRef& ref, const std::vector<std::string>& elements) {
         break;
       case Type::kHash:
         Require(HashGet(ref, elements[i], buffer, &text));
+        Require(HashFieldTime(ref, elements[i]) == kNoTime || HashFieldTime(ref, elements[i]) >= HashNextDue(ref));
         break;
+      case Type::kStream: {
+        StreamEntry entry;
+        StreamId id;
+        Require(ParseStreamId(elements[i], 0, &id) && StreamContains(*ref.As<Stream>(), id));
+        Require(StreamGet(*ref.As<Stream>(), id, &entry) && entry.id == id);
+        break;
+      }
       default:
         break;
     }
   }
+}
+
+// What is remembered is found, adding one more forgets no more than has to go, and other limits forget it all.
+void ChangeProducers(Stream& stream) {
+  if (stream.producers != nullptr && stream.producers->count > 0) {
+    const StreamProducer& producer = *stream.producers->list[0];
+    std::string pid(producer.pid());
+    Require(producer.count > 0 && producer.count <= stream.producers->maxsize);
+    std::string iid(producer.At(producer.count - 1).iid());
+    int64_t at_ms = producer.At(producer.count - 1).at_ms;
+    Require(FindRecord(stream, pid, iid, at_ms) != nullptr);
+    if (FindRecord(stream, pid, "a new one", at_ms) == nullptr) {
+      DropUpTo(stream, pid, "a new one");
+      AddRecord(stream, pid, "a new one", stream.last_id, at_ms);
+      Require(FindRecord(stream, pid, "a new one", at_ms) != nullptr);
+      Require(stream.producers->maxsize == 1 || FindRecord(stream, pid, iid, at_ms) != nullptr);
+    }
+  }
+  SetProducerLimits(stream, 1, 1);
+  SetProducerLimits(stream, 2, 2);
+  Require(stream.producers->records == 0 && stream.producers->count == 0);
+}
+
+void ChangeStream(Stream& stream, const std::vector<std::string>& elements) {
+  constexpr std::string_view kPair[] = {"a field", "a value"};
+  StreamId id;
+  if (StreamNextId(stream, 0, &id)) StreamAppend(stream, id, kPair, 1);
+  ChangeProducers(stream);
+  if (elements.empty()) return;
+  Require(ParseStreamId(elements[0], 0, &id) && StreamErase(stream, id) && !StreamContains(stream, id));
+  StreamTrim trim;
+  trim.by = StreamTrim::kLength;
+  trim.length = elements.size() / 2;
+  TrimStream(stream, trim);
+  Require(stream.length <= trim.length);
 }
 
 // Adds one element and removes the first; of one that becomes empty the key would be deleted.
@@ -126,6 +183,11 @@ void Change(KeyRef& ref, const std::vector<std::string>& elements) {
     case Type::kHash:
       HashSet(ref, kNew, elements[0]);
       Require(HashDelete(ref, elements[0]));
+      Require(HashSetFieldTime(ref, kNew, kFieldTimeMax / 2));
+      Require(HashTimedFields(ref) > 0 && ref.keyspace().timed_hashes() > 0);
+      break;
+    case Type::kStream:
+      ChangeStream(*ref.As<Stream>(), elements);
       break;
     default:
       AssignString(ref, kNew);
@@ -133,8 +195,17 @@ void Change(KeyRef& ref, const std::vector<std::string>& elements) {
   }
 }
 
+// Fields that have a time go when it is past, the others stay.
+void Expire(KeyRef& ref) {
+  size_t length = HashLength(ref);
+  size_t timed = HashTimedFields(ref);
+  Require(ExpireFields(ref, INT64_MAX, INT64_MAX));
+  Require(ref ? HashLength(ref) <= length && HashLength(ref) >= length - timed : timed == length);
+}
+
 void Erase(Shard& shard, std::string_view key) {
   KeyRef ref = Get(shard.db(0), key);
+  if (!ref) return;
   shard.db(0).Erase(ref, true);
   while (!shard.FreeGarbage(10)) {
   }
@@ -171,9 +242,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     ref = Get(keyspace, "key");
     Require(DigestValue(again) == DigestValue(ref));
     Change(ref, elements);
+    if (ref.type() == Type::kHash) Expire(ref);
     Erase(shard, "key");
     Erase(shard, "again");
   }
-  Require(shard.heap().used_bytes() == used);
+  Require(shard.heap().used_bytes() == used && keyspace.timed_hashes() == 0 && streams_with_producers == 0);
   return 0;
 }

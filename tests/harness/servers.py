@@ -82,7 +82,7 @@ class Server:
                     raise
 
     def _await_ready(self):
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             try:
                 with Connection(self.port, timeout=10) as c:
@@ -133,6 +133,7 @@ class Server:
                 except subprocess.TimeoutExpired:
                     self.kill()
             code = self.process.returncode
+            self.log_at_end = self.log_tail()
         shutil.rmtree(self.folder, ignore_errors=True)
         if self in _running:
             _running.remove(self)

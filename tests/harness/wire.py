@@ -148,7 +148,11 @@ class Connection:
 
     def _more(self):
         try:
-            got = self.socket.recv(1 << 18)
+            try:
+                got = self.socket.recv(1 << 18)
+            except TimeoutError:
+                # A machine that stood still has let the time pass for the server too: once more.
+                got = self.socket.recv(1 << 18)
         except ConnectionResetError as e:
             raise Closed from e
         if not got:

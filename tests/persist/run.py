@@ -3,6 +3,7 @@
 
 Files and DUMP payloads go both ways and the whole keyspaces are compared by DEBUG DIGEST; cuts taken while clients
 write are consistent; files that are cut short or changed never crash the server.
+--snapshots 100 and --keys 1000000 are the long forms of two tests; --only: some of them.
 """
 
 import argparse
@@ -17,21 +18,20 @@ import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "harness"), os.path.join(HERE, "..", "differential")]
 
+import gen_collections  # noqa: E402,F401
+import gen_strings  # noqa: E402,F401
+import gen_zsets  # noqa: E402,F401
+import idempotent_ids  # noqa: E402
+import round_trip  # noqa: E402
+import shutdowns  # noqa: E402
+import snapshots  # noqa: E402
+import versions  # noqa: E402
 from servers import ORACLE, Server, Tally  # noqa: E402
+from streams import stream_commands, stream_state, text  # noqa: E402
 from wire import Closed  # noqa: E402
-
-
-def text(r, most=40):
-    kind = r.randrange(6)
-    if kind == 0:
-        return str(r.randrange(-(1 << 63), 1 << 63) >> r.randrange(64))
-    if kind == 1:
-        return bytes(r.randrange(256) for _ in range(r.randrange(most)))
-    if kind == 2:
-        return "abc" * r.randrange(1, most)
-    return "".join(r.choice("abcdefgh") for _ in range(r.randrange(1, most)))
 
 
 def populate(c, r, keys):
@@ -39,7 +39,7 @@ def populate(c, r, keys):
     for db in (0, 3, 9):
         batch = [["SELECT", db]]
         for i in range(keys):
-            key, kind, n = f"k{db}:{i}", r.randrange(10), r.choice((1, 3, 20, 200, 700))
+            key, kind, n = f"k{db}:{i}", r.randrange(12), r.choice((1, 3, 20, 200, 700))
             if kind == 0:
                 batch.append(["SET", key, text(r)])
             elif kind == 1:
@@ -57,6 +57,8 @@ def populate(c, r, keys):
                     (r.random() * 1e6, r.randrange(-5, 5), "inf", "-inf", "-0", 1e300, 0.1)
                 )  # noqa: E731
                 batch.append(["ZADD", key, *(x for _ in range(n) for x in (score(), text(r)))])
+            elif kind in (10, 11):
+                batch += stream_commands(r, key, n)
             else:
                 batch.append(["HSET", key, *(x for _ in range(n) for x in (text(r), text(r, r.choice((20, 100)))))])
             if r.randrange(4) == 0:
@@ -70,13 +72,15 @@ def digest(c):
     return c.value("DEBUG", "DIGEST")
 
 
-def names(c):
-    """Every key with its type, encoding and expiry."""
+def names(c, said_in_commands=False):
+    """Every key with its type, encoding and expiry; of streams, everything: the digest leaves their groups out."""
     out = {}
     for db in (0, 3, 9):
         c.call("SELECT", db)
         for key in c.value("KEYS", "*"):
-            out[db, key] = (c.value("TYPE", key), c.value("OBJECT", "ENCODING", key), c.value("PEXPIRETIME", key))
+            kind = c.value("TYPE", key)
+            state = stream_state(c, key, said_in_commands) if kind in (b"stream", "stream") else None
+            out[db, key] = (kind, c.value("OBJECT", "ENCODING", key), c.value("PEXPIRETIME", key), state)
     c.call("SELECT", 0)
     return out
 
@@ -134,6 +138,13 @@ def payloads(tally, command, r):
                 != target.value("DEBUG", "DIGEST-VALUE", prefix.encode() + key)
             ]
             tally.check(not checks, f"values of {prefix}", f"{checks[:3]}")
+            streams = [key for key in keys if source.value("TYPE", key) in (b"stream", "stream")]
+            different = [
+                key
+                for key in streams
+                if stream_state(source, key, False) != stream_state(target, prefix.encode() + key, False)
+            ]
+            tally.check(streams and not different, f"streams of {prefix}", f"{different[:3]}")
         for case in (
             ["RESTORE", "new", "-1", dumps[0]], ["RESTORE", "new", "x", dumps[0]], ["RESTORE", "new", 0, b"short"],
             ["RESTORE", "new", 0, dumps[0][:-1] + b"x"], ["RESTORE", "new", 0, dumps[0], "IDLETIME", "-1"],
@@ -219,7 +230,7 @@ def broken_files(tally, command, r):
                 data[r.randrange(len(data))] ^= 1 << r.randrange(8)
             with open(os.path.join(folder, "dump.rdb"), "wb") as f:
                 f.write(data)
-            line = words + ["--port", "0", "--save", "", "--dir", folder]
+            line = words + ["--port", "0", "--unixsocket", os.path.join(folder, "s"), "--save", "", "--dir", folder]
             process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
             try:
                 said, _ = process.communicate(timeout=3)
@@ -334,11 +345,11 @@ def commands_base(tally, command, r):
             )
             c.pipeline([["SELECT", 3], ["SET", "after", 1], ["SELECT", 0]])
             time.sleep(0.1)
-            wanted, listing = settled_digest(c), names(c)
+            wanted, listing = settled_digest(c), names(c, True)
         server.restart()
         with server.connect(60) as c:
             tally.check(settled_digest(c) == wanted, "a base of commands: the same digest")
-            tally.check(names(c) == listing, "a base of commands: keys, encodings, expiries")
+            tally.check(names(c, True) == listing, "a base of commands: keys, encodings, expiries")
         with Server(ORACLE, setting) as oracle:
             oracle.kill()
             shutil.rmtree(os.path.join(oracle.folder, "appendonlydir"))
@@ -349,6 +360,7 @@ def commands_base(tally, command, r):
             oracle.start()
             with oracle.connect(60) as c:
                 tally.check(settled_digest(c) == wanted, "a base of commands: redis-server's digest")
+                tally.check(names(c, True) == listing, "a base of commands: redis-server's keys")
         with server.connect(60) as c:
             c.call("CONFIG", "SET", "aof-timestamp-enabled", "yes")
             rewrite(tally, c)
@@ -365,22 +377,41 @@ def commands_base(tally, command, r):
             tally.check(settled_digest(c) == wanted, "an RDB base again: the same digest")
 
 
+def moves(tally, command, r):
+    move_file(tally, "redis-server to Brim", ORACLE, command, r, 300)
+    move_file(tally, "Brim to redis-server", command, ORACLE, r, 300)
+    move_file(tally, "Brim to Brim", command, command, r, 100)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cuts", type=int, default=10)
+    parser.add_argument("--snapshots", type=int, default=6, help="compared with a model")
+    parser.add_argument("--pool", type=int, default=12000, help="keys that are written to meanwhile")
+    parser.add_argument("--keys", type=int, default=10000, help="of the round trips")
+    parser.add_argument("--only", help="names of tests, with commas")
     options = parser.parse_args()
     tally, r, ours = Tally(), random.Random(options.seed), options.server
-    move_file(tally, "redis-server to Brim", ORACLE, ours, r, 300)
-    move_file(tally, "Brim to redis-server", ours, ORACLE, r, 300)
-    move_file(tally, "Brim to Brim", ours, ours, r, 100)
-    reload(tally, ours, r)
-    payloads(tally, ours, r)
-    cuts(tally, ours, options.cuts)
-    broken_files(tally, ours, r)
-    commands_base(tally, ours, r)
-    life(tally, ours)
+    tests = {
+        "moves": lambda: moves(tally, ours, r),
+        "reload": lambda: reload(tally, ours, r),
+        "payloads": lambda: payloads(tally, ours, r),
+        "cuts": lambda: cuts(tally, ours, options.cuts),
+        "broken_files": lambda: broken_files(tally, ours, r),
+        "commands_base": lambda: commands_base(tally, ours, r),
+        "life": lambda: life(tally, ours),
+        "versions": lambda: versions.all_of_it(tally, ours),
+        "idempotent_ids": lambda: idempotent_ids.all_of_it(tally, ours, options.seed),
+        "shutdowns": lambda: shutdowns.all_of_it(tally, ours),
+        "round_trip": lambda: round_trip.both_ways(tally, ours, options.seed, options.keys),
+        "snapshots": lambda: snapshots.against_model(tally, ours, options.seed, options.snapshots, options.pool),
+    }
+    for name in options.only.split(",") if options.only else tests:
+        started = time.monotonic()
+        tests[name]()
+        print(f"{name}: {time.monotonic() - started:.1f} s", flush=True)
     return tally.finish()
 
 

@@ -194,6 +194,45 @@ def readers(command, tally, kind):
             s.close()
 
 
+def listeners(command, tally, kind):
+    """Subscribers, or clients that track all keys, that never read: the same as for readers."""
+    questions = {
+        "subscribers": encode(["SUBSCRIBE", "news"]),
+        "events": encode(["PSUBSCRIBE", "__key*"]),
+        "monitors": encode(["MONITOR"]),
+        "tracking": encode(["HELLO", 3]) + encode(["CLIENT", "TRACKING", "ON", "BCAST"]),
+    }
+    with Server(command) as server, server.connect(60) as c, server.connect(60) as d:
+        empty = resident(server)
+        limit(c, 60, "allkeys-lru")
+        keys, evicted = fill(c, 52), info(c, "evicted_keys")
+        c.call("CONFIG", "SET", "notify-keyspace-events", "KEA" if kind == "events" else "")
+        watch, slowest, sockets, told = Watch(server), 0, connect_many(server, 200), 0
+        for s in sockets:
+            s.sendall(questions[kind])
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            if kind == "subscribers":
+                d.pipeline([["PUBLISH", "news", "m" * 1000]] * 20)
+            else:
+                d.pipeline([["SET", f"k:{(told * 20 + i) % keys}", "w" * 1000] for i in range(20)])
+            told += 1
+            began = time.monotonic()
+            c.call("GET", f"k:{random.randrange(keys)}")
+            slowest = max(slowest, time.monotonic() - began)
+        peak, now = watch.end(), info(c, "evicted_keys")
+        tally.check(now == evicted, f"{kind} that do not read: no key goes", f"{now - evicted} of {keys}")
+        tally.check(
+            peak - empty < 60 * MB + 12 * MB, f"{kind} that do not read: memory", f"{(peak - empty) / MB:.1f} MB of 60"
+        )
+        tally.check(slowest < 0.5, f"{kind} that do not read: the others are served", f"{slowest * 1000:.0f} ms")
+        if kind != "tracking":  # those share what they are told, so that 200 may stay
+            tally.check(info(c, "evicted_clients") > 0, f"{kind} that do not read: some are cut", f"told {told * 20} times")
+            tally.check("maxmemory-clients" in server.log_tail(), f"{kind} that do not read: the log says who")
+        for s in sockets:
+            s.close()
+
+
 def query_buffers(command, tally):
     """Half requests of many clients; one that asked to be spared stays."""
     with Server(command) as server, server.connect(60) as c:
@@ -281,7 +320,8 @@ def refused_memory(command, tally):
         c.call("FLUSHALL")
         time.sleep(0.3)
         tally.check(c.call("SET", "again", "v" * 100000) == ("+", b"OK"), "refused memory: writes again after FLUSHALL")
-        tally.check(server.stop() == 0, "refused memory: exit code")
+        code = server.stop()
+        tally.check(code == 0, "refused memory: exit code", f"{code} {server.log_at_end}")
 
 
 def percent(command, tally):
@@ -344,6 +384,8 @@ def main():
     }
     for kind in ("value", "list", "hash"):
         tests[f"readers_{kind}"] = lambda command, tally, kind=kind: readers(command, tally, kind)
+    for kind in ("subscribers", "events", "tracking", "monitors"):
+        tests[f"listeners_{kind}"] = lambda command, tally, kind=kind: listeners(command, tally, kind)
     tally = Tally()
     for name, test in tests.items():
         if options.only and name not in options.only.split(","):

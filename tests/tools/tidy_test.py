@@ -57,6 +57,14 @@ class Arrows(unittest.TestCase):
         self.assertIn("[arrow]", findings({"src/stuff/a.cc": "\n"})[0])
 
 
+class Errors(unittest.TestCase):
+    def test_a_text_with_a_code_stands_in_one_file(self):
+        code = '#pragma once\nconst char* a = "NOAUTH who are you";\n// "NOAUTH "\nconst char* b = "NOAUTHORITY x";\n'
+        found = findings({"src/server/a.h": code, "src/resp/errors.h": code, "tests/unit/a.h": code})
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("src/server/a.h:2", found[0])
+
+
 class Sizes(unittest.TestCase):
     def test_long_function(self):
         self.assertEqual(findings({"src/base/a.cc": function(70)}), [])

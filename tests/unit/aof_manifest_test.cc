@@ -113,8 +113,8 @@ TEST(AofManifest, Errors) {
   EXPECT_EQ(ErrorOf(""), "Found an empty AOF manifest");
   EXPECT_EQ(ErrorOf(good + "\n"), AtLine(2, "", format));
   for (std::string line : {"file a seq 1", "file a seq 1 type b odd", "file a seq 0 type b", "file a seq x type b",
-                           "file a seq 1 type \"\"", "file \"a seq 1 type b", "file \"a\"x seq 1 type b",
-                           "filea b c d e f", "name a seq 1 type b"}) {
+                           "file a seq 1 type \"\"", "file a seq 9223372036854775807 type i", "file \"a seq 1 type b",
+                           "file \"a\"x seq 1 type b", "filea b c d e f", "name a seq 1 type b"}) {
     EXPECT_EQ(ErrorOf(line + "\n"), AtLine(1, line, format));
   }
   EXPECT_EQ(ErrorOf("file a/b seq 1 type b\n"),

@@ -140,7 +140,7 @@ TEST_F(ConfigTest, SetIsAllOrNothing) {
 }
 
 TEST_F(ConfigTest, ARefusedChangeIsUndone) {
-  store.SetApplyHook([](const Config&, std::string* culprit, std::string* why) {
+  store.SetApplyHook([](const Config&, const ConfigStore::Wishes&, std::string* culprit, std::string* why) {
     *culprit = "maxmemory";
     *why = "not today";
     return false;

@@ -27,6 +27,21 @@ TEST(Numbers, Int64) {
   }
 }
 
+TEST(Numbers, EveryLengthOfUint64) {
+  auto written = [](uint64_t n) {
+    char text[24];
+    return std::string(text, static_cast<size_t>(FormatUint64(n, text)));
+  };
+  for (uint64_t power = 1;; power *= 10) {
+    for (uint64_t n : {power - 1, power, power + 1, power * 9}) EXPECT_EQ(written(n), std::to_string(n));
+    if (power == 10'000'000'000'000'000'000u) break;
+  }
+  for (int bit = 0; bit < 64; bit++) {
+    for (uint64_t n : {(uint64_t{1} << bit) - 1, uint64_t{1} << bit}) EXPECT_EQ(written(n), std::to_string(n));
+  }
+  EXPECT_EQ(written(UINT64_MAX), "18446744073709551615");
+}
+
 std::string Double(double value) {
   char text[40];
   return {text, static_cast<size_t>(FormatDouble17(value, text))};
@@ -60,6 +75,14 @@ TEST(Numbers, MemorySizes) {
   EXPECT_TRUE(ParseMemorySize("1Kb", &bytes) && bytes == 1024);
   EXPECT_TRUE(ParseMemorySize("8gb", &bytes) && bytes == 8LL << 30);
   for (const char* bad : {"x", "1x", "-1", "1 mb", "99999999999gb"}) EXPECT_FALSE(ParseMemorySize(bad, &bytes)) << bad;
+}
+
+TEST(Numbers, ShortDecimals) {
+  EXPECT_EQ(ShortDecimal(50), "50");
+  EXPECT_EQ(ShortDecimal(99.9), "99.9");
+  EXPECT_EQ(ShortDecimal(100), "100");
+  EXPECT_EQ(ShortDecimal(0), "0");
+  EXPECT_EQ(ShortDecimal(33.33333333), "33.333333");
 }
 
 TEST(Glob, Matches) {

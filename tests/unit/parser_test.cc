@@ -99,5 +99,25 @@ TEST(Parser, TellsHowMuchItWants) {
   EXPECT_EQ(parser.bytes_wanted(), begin.size() - 3 + 1002);
 }
 
+TEST(Parser, CanonicalBytesAreThoseOfTheRequest) {
+  auto canonical = [](std::string_view input) {
+    RequestParser parser;
+    std::vector<std::string_view> args;
+    std::vector<ParsedCommand> commands;
+    EXPECT_EQ(parser.Parse(input, 9, true, &args, &commands), ParseStatus::kOk);
+    EXPECT_EQ(commands.size(), 1u);
+    return std::string(commands[0].canonical);
+  };
+  std::string request = "*3\r\n$3\r\nset\r\n$0\r\n\r\n$12\r\n0123456789\r\n\r\n";
+  EXPECT_EQ(canonical(request), request);
+  EXPECT_EQ(canonical("\r\n" + request), request);
+  // What is read all the same: other bytes in the place of a line's end, an inline command, a long argument.
+  EXPECT_EQ(canonical("*1\rx$4\r\nPING\r\n"), "");
+  EXPECT_EQ(canonical("*1\r\n$4\rxPING\r\n"), "");
+  EXPECT_EQ(canonical("*1\r\n$4\r\nPINGxx"), "");
+  EXPECT_EQ(canonical("PING\r\n"), "");
+  EXPECT_EQ(canonical("*1\r\n$1000\r\n" + std::string(1000, 'x') + "\r\n"), "");
+}
+
 }  // namespace
 }  // namespace brim

@@ -34,8 +34,24 @@ class FakeMemory final : public PressureSource {
     if (climbed.empty() || climbed.back() != rung) climbed.push_back(rung);
     return static_cast<size_t>(freed);
   }
+  bool IsGivingBack() override { return giving_back; }
+  bool giving_back = false;
   std::vector<Rung> asked;
 };
+
+TEST(PressureTest, NoKeyGoesForWhatIsBeingGivenBack) {
+  FakeMemory memory;
+  memory.giving_back = true;
+  memory.resident_over = 100;
+  memory.holds = {{Rung::kCutClients, 20}, {Rung::kEvict, 1000}};
+  EXPECT_EQ(ClimbLadder(memory), Relief::kRunning);
+  EXPECT_EQ(memory.holds[Rung::kEvict], 1000);
+  EXPECT_EQ(memory.holds[Rung::kCutClients], 0);
+  // Used memory is another matter.
+  memory.used_over = 30;
+  EXPECT_EQ(ClimbLadder(memory), Relief::kRunning);
+  EXPECT_EQ(memory.holds[Rung::kEvict], 970);
+}
 
 TEST(PressureTest, DoesNothingWhenMemoryFits) {
   FakeMemory memory;

@@ -39,7 +39,7 @@ class TableTest : public ::testing::Test {
   }
   void TearDown() override {
     table.ForEach([&](Table::Slot slot) { heap.Free(slot.block(), sizeof(Item), MemoryCategory::kData); });
-    table.Clear();
+    Table(&heap, HashOfItem).Swap(table);
     EXPECT_EQ(heap.used_bytes(), 0u);
   }
   Heap heap;
@@ -55,6 +55,22 @@ TEST_F(TableTest, FindsWhatWasInsertedWhileGrowing) {
   }
   for (uint64_t i = 0; i < 20000; i++) ASSERT_TRUE(Find(i));
   for (uint64_t i = 20000; i < 40000; i++) ASSERT_FALSE(Find(i));
+}
+
+// Room made beforehand is neither more than growing would take nor in the way of more than was expected.
+TEST_F(TableTest, ReservedRoomFitsWhatComes) {
+  for (uint64_t expected : {1, 7, 100, 1000, 30000}) {
+    Reserve(table, expected);
+    size_t made = table.table_bytes();
+    EXPECT_LE(made, 16 * expected + 256) << expected;
+    for (uint64_t i = 0; i < expected; i++) Add(i);
+    EXPECT_LE(table.table_bytes(), made + made / 5 + 192) << expected;
+    Reserve(table, 10 * expected);  // not empty: nothing happens
+    for (uint64_t i = expected; i < 3 * expected; i++) Add(i);
+    for (uint64_t i = 0; i < 3 * expected; i++) ASSERT_TRUE(Find(i)) << expected;
+    for (uint64_t i = 0; i < 3 * expected; i++) Remove(i);
+    EXPECT_EQ(table.table_bytes(), 0u);
+  }
 }
 
 TEST_F(TableTest, StaysWellFilled) {
