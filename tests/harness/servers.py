@@ -3,6 +3,7 @@
 import atexit
 import ctypes
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -16,6 +17,7 @@ from wire import Closed, Connection
 
 ORACLE = "redis-server"
 _running = []
+_reports = []  # commands of servers in whose log a sanitizer has spoken
 _libc = ctypes.CDLL(None)
 
 
@@ -107,6 +109,19 @@ class Server:
         except OSError:
             return ""
 
+    def _show_report(self):
+        """Prints what a sanitizer said in the log: it fails the run (Tally.finish), whatever the test looked at."""
+        try:
+            with open(self.log_path, "rb") as f:
+                log = f.read()
+        except OSError:
+            return
+        found = re.search(rb"==\d+==ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error: ", log)
+        if found:
+            _reports.append(self.command)
+            start = log.rfind(b"\n", 0, found.start()) + 1
+            print(log[start : start + 6000].decode(errors="replace"), flush=True)
+
     def alive(self):
         return self.process.poll() is None
 
@@ -134,6 +149,7 @@ class Server:
                     self.kill()
             code = self.process.returncode
             self.log_at_end = self.log_tail()
+        self._show_report()
         shutil.rmtree(self.folder, ignore_errors=True)
         if self in _running:
             _running.remove(self)
@@ -177,5 +193,7 @@ class Tally:
 
     def finish(self):
         """Prints the last line; returns the exit code."""
+        if _reports:
+            self.check(False, "a sanitizer reported something", ", ".join(_reports))
         print(f"{self.passed} passed, {self.failed} failed", flush=True)
         return 1 if self.failed or not self.passed else 0
