@@ -2,6 +2,7 @@
 // What writes entries into a string, in one format or another. No locks of its own: the caller holds those of what it
 // writes.
 #include <string>
+#include <utility>
 
 #include "store/keyspace.h"
 
@@ -18,11 +19,10 @@ class EntryWriter {
   void SetHurry(bool hurry) { hurry_ = hurry; }
 
   const std::string& bytes() const { return out_; }
-  // What was written so far; the writer is empty then.
-  std::string TakeBytes() {
-    std::string taken;
-    taken.swap(out_);
-    return taken;
+  // What was written so far. The writer is empty then, and goes on in `next`, whose content is dropped.
+  std::string TakeBytes(std::string next = {}) {
+    next.clear();
+    return std::exchange(out_, std::move(next));
   }
 
  protected:

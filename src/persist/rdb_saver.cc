@@ -3,7 +3,9 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "base/monotonic.h"
 #include "persist/command_writer.h"
 #include "persist/rdb_format.h"
 #include "persist/rdb_writer.h"
@@ -86,7 +88,7 @@ void RdbSaver::Take(Shard& shard, int db, const KeyRef& ref, bool hurry) {
   part.writer->Key(ref);
   keys_.fetch_add(1, std::memory_order_relaxed);
   if (part.writer->bytes().size() < kPieceBytes) return;
-  Push(part.writer->TakeBytes());
+  Push(part.writer->TakeBytes(SparePiece()));
   part.db = -1;  // pieces of several shards follow each other in any order
 }
 
@@ -106,9 +108,29 @@ void RdbSaver::Push(std::string piece) {
   wake_.notify_one();
 }
 
+std::string RdbSaver::SparePiece() {
+  std::string piece;
+  {
+    std::lock_guard guard(mutex_);
+    if (!spare_.empty()) {
+      piece = std::move(spare_.back());
+      spare_.pop_back();
+    }
+  }
+  piece.reserve(kPieceRoom);
+  return piece;
+}
+
+void RdbSaver::KeepSpare(std::string piece) {
+  if (piece.capacity() < kPieceRoom || piece.capacity() > 2 * kPieceRoom) return;
+  std::lock_guard guard(mutex_);
+  if (spare_.size() < kSparePieces) spare_.push_back(std::move(piece));
+}
+
 // After an error the pieces are still taken, so that the cut comes to its end.
 void RdbSaver::Run() {
   pthread_setname_np(pthread_self(), "brim-rdb");
+  int64_t cpu_us = ThreadCpuUs();
   for (;;) {
     std::string piece;
     {
@@ -124,6 +146,9 @@ void RdbSaver::Run() {
     }
     if (good_) good_ = file_.Write(piece, &error_);
     queued_bytes_.fetch_sub(piece.size(), std::memory_order_relaxed);
+    KeepSpare(std::move(piece));
+    int64_t now_us = ThreadCpuUs();
+    writer_us_.fetch_add(now_us - std::exchange(cpu_us, now_us), std::memory_order_relaxed);
   }
   if (cancelled_.load(std::memory_order_relaxed)) good_ = false;
   if (good_ && options_.commands) {

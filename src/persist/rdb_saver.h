@@ -53,10 +53,13 @@ class RdbSaver final : public CutSink {
     return cancelled_.load(std::memory_order_relaxed) || queued_bytes_.load(std::memory_order_relaxed) < kQueueBytes;
   }
   void ShardDone(Shard& shard) override;
+  int64_t TakeBackgroundUs() override { return writer_us_.exchange(0, std::memory_order_relaxed); }
 
  private:
   static constexpr size_t kQueueBytes = 8 << 20;
   static constexpr size_t kPieceBytes = 64 << 10;
+  static constexpr size_t kPieceRoom = kPieceBytes + (8 << 10);  // with the entry that ends it
+  static constexpr size_t kSparePieces = 16;
   struct Part {
     std::unique_ptr<EntryWriter> writer;
     int db = -1;
@@ -64,6 +67,9 @@ class RdbSaver final : public CutSink {
 
   void PushHeader();
   void Push(std::string piece);
+  // A piece that was written, to be filled again, or a new one.
+  std::string SparePiece();
+  void KeepSpare(std::string piece);
   void Run();
 
   SaveOptions options_;
@@ -72,10 +78,12 @@ class RdbSaver final : public CutSink {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::string> queue_;
-  bool ended_ = false;  // no more pieces; guarded by mutex_
+  std::vector<std::string> spare_;  // pieces of kPieceRoom; guarded by mutex_
+  bool ended_ = false;              // no more pieces; guarded by mutex_
   int shards_left_ = 0;
   std::atomic<size_t> queued_bytes_{0};
   std::atomic<uint64_t> keys_{0};
+  std::atomic<int64_t> writer_us_{0};  // CPU time of the thread, not yet asked for
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> done_{false};
   bool good_ = true;  // of the writing thread

@@ -40,6 +40,8 @@ class RdbWriter final : public EntryWriter {
  private:
   uint8_t TypeOf(const Value& value) const;
   void Content(const Value& value);
+  // Whether to try with the next text.
+  bool TriesToCompress();
   void Number(int64_t number);
   void List(const Value& value);
   void TimedHash(const Value& value);
@@ -55,6 +57,8 @@ class RdbWriter final : public EntryWriter {
   std::string scratch_;
   std::string listpack_;
   bool compress_;
+  uint32_t in_vain_ = 0;  // texts in a row that did not shrink
+  uint32_t passed_by_ = 0;
 };
 
 }  // namespace brim

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/monotonic.h"
 #include "memory/account.h"
 #include "server/aof.h"
@@ -22,9 +24,10 @@ Persistence persistence;
 namespace {
 
 constexpr int64_t kSliceUs = 200;
-constexpr int64_t kDiskUs = 1000;     // to wait when the disk is slower
-constexpr int64_t kBusyUs = 5000;     // since the last command: the server counts as busy
-constexpr int kBusyPercent = 12;      // of one thread's time, all threads' together, for the walk while it is
+constexpr int64_t kDiskUs = 1000;  // to wait when the disk is slower
+constexpr int64_t kBusyUs = 5000;  // since the last command: the server counts as busy
+constexpr int kBusyPercent = 12;   // of one thread's time, all threads' together, for the save while it is
+constexpr int64_t kLongestRestUs = 100'000;
 constexpr int64_t kRetrySeconds = 5;  // after a save that failed
 
 std::string FilePath() { return WorkingFolder() + "/" + server.config().dbfilename; }
@@ -142,8 +145,9 @@ bool Persistence::Turn(Worker& worker, int64_t now_us) {
   int64_t end = MonotonicUs();
   latency_monitor.Note(LatencyEvent::kSaveSlice, end - start);
   // Clients are served on some thread: most of the time is theirs.
+  int64_t used = end - start + Cut::TakeBackgroundUs();
   if (now_us - server.last_busy_us.load(std::memory_order_relaxed) < kBusyUs) {
-    worker.next_cut_us = end + (end - start) * (100 - kBusyPercent) / kBusyPercent * step;
+    worker.next_cut_us = end + std::min(used * (100 - kBusyPercent) / kBusyPercent * step, kLongestRestUs);
   }
   return left;
 }

@@ -28,6 +28,8 @@ class CutSink {
   virtual bool HasRoom() = 0;
   // The shard's last entry was taken.
   virtual void ShardDone(Shard& shard) = 0;
+  // CPU time that threads of its own have used since it was asked last, microseconds. Any thread, no lock.
+  virtual int64_t TakeBackgroundUs() = 0;
 };
 
 class Cut {
@@ -37,6 +39,7 @@ class Cut {
   static void Begin(CutSink* sink);
   // While one is running: whether the sink takes more from the walk.
   static bool HasRoom() { return sink_->HasRoom(); }
+  static int64_t TakeBackgroundUs() { return sink_->TakeBackgroundUs(); }
   // A slice of the shard's walk, until the deadline (monotonic) or the sink has no room. True when there is no more to
   // do here. Needs the shard's lock.
   static bool Walk(Shard& shard, int64_t deadline_us);
