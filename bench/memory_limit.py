@@ -84,32 +84,36 @@ def await_end(server, field):
         time.sleep(0.02)
 
 
+def rate_of(churn, seconds, sizes, until=None):
+    """SETs a second for so long, or until until() is true, which is asked some times a second."""
+    start, written = time.time(), 0
+    while time.time() < start + seconds:
+        written += churn.run(min(start + seconds, time.time() + 0.3), sizes)[0]
+        if until is not None and until():
+            break
+    return written / (time.time() - start)
+
+
 def background_phase(server, watch, churn, seconds, command, field):
-    """BGSAVE or BGREWRITEAOF again and again under writes, against the same writes without; None when refused."""
+    """BGSAVE or BGREWRITEAOF, three times, whole, under writes; between them the same writes without, and watched in the
+    same way, since the machine's speed drifts. The share is the median of the three. None when refused."""
     server.call("FLUSHALL")
     time.sleep(1)
     sizes = lambda now: (100, 1000)  # noqa: E731
     churn.run(time.time() + min(8, seconds / 2), sizes)
-    start = time.time()
-    commands, _ = churn.run(start + 3, sizes)
-    without = commands / (time.time() - start)
-    time.sleep(0.5)
     watch.begin()
-    done, start, written = 0, time.time(), 0
-    try:
-        server.call(command)
-        while time.time() < start + seconds / 2 and done < 3:
-            written += churn.run(time.time() + 0.3, sizes)[0]
-            if server.info(field) == "0":
-                done += 1
-                server.call(command)
-    except Refused:
-        watch.end()
-        return None
-    rate = written / (time.time() - start)
-    result = {**watch.end(), "times": done, "rate": round(rate), "rate/without": round(rate / without, 3)}
-    await_end(server, field)
-    return result
+    without, during = [], []
+    for _ in range(3):
+        without.append(rate_of(churn, seconds / 6, sizes))
+        try:
+            server.call(command)
+        except Refused:
+            watch.end()
+            return None
+        during.append(rate_of(churn, seconds, sizes, lambda: server.info(field) == "0"))
+        await_end(server, field)
+    shares = sorted(with_it / plain for plain, with_it in zip(without, during))
+    return {**watch.end(), "times": len(during), "rate": round(sum(during) / 3), "rate/without": round(shares[1], 3)}
 
 
 def rewrite_phase(server, watch, churn, seconds):

@@ -225,26 +225,19 @@ bool SafeFile::Write(std::string_view bytes, std::string* error) {
     bytes.remove_prefix(static_cast<size_t>(written));
     bytes_ += static_cast<uint64_t>(written);
   }
-  return bytes_ - handed_ < kHandOver || HandOver() || Say("writing", error);
+  if (bytes_ - handed_ >= kHandOver) HandOver();
+  return true;
 }
 
-// False with errno: the disk could not write what was handed to it before. (Who waits for a range is told, and then the
-// sync at the end would not say it again.) Whatever else may be wrong with sync_file_range does not matter.
-bool SafeFile::HandOver() {
+// Waits for nothing: what the disk has not got by then stays in the page cache, and errors are the sync's to tell.
+void SafeFile::HandOver() {
   auto at = static_cast<off_t>(handed_);
-  auto size = static_cast<off_t>(bytes_ - handed_);
-  sync_file_range(fd_, at, size, SYNC_FILE_RANGE_WRITE);
-  if (at > written_) {
-    constexpr unsigned kWait = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-    if (sync_file_range(fd_, written_, at - written_, kWait) != 0 &&
-        (errno == EIO || errno == ENOSPC || errno == EDQUOT)) {
-      return false;
-    }
-    posix_fadvise(fd_, written_, at - written_, POSIX_FADV_DONTNEED);
-    written_ = at;
-  }
+  sync_file_range(fd_, at, static_cast<off_t>(bytes_ - handed_), SYNC_FILE_RANGE_WRITE);
   handed_ = bytes_;
-  return true;
+  constexpr off_t kOnTheWay = 2 * kHandOver;
+  if (at <= kOnTheWay) return;
+  posix_fadvise(fd_, dropped_, at - kOnTheWay - dropped_, POSIX_FADV_DONTNEED);
+  dropped_ = at - kOnTheWay;
 }
 
 bool SafeFile::FinishRdb(bool check_sum, std::string* error) {
