@@ -32,7 +32,8 @@ namespace {
 constexpr double kLongTurnUs = 1000;
 constexpr double kLongCommandUs = 200;
 constexpr int kGatherClients = 12;
-constexpr uint64_t kGatherReads = 60;  // a millisecond; more of them come together in less time
+constexpr uint64_t kGatherReadsMin = 30;  // a millisecond
+constexpr uint64_t kGatherReads = 60;     // more of them come together in less time
 constexpr int kGatherUsMax = 70;
 constexpr size_t kGatherHeld = 4;
 constexpr size_t kForgotAtOnce = 1024;  // subscriptions of a connection that is closed
@@ -311,9 +312,9 @@ int Worker::GatherUs() const {
   if (int64_t sync_us = aof.sync_us(); sync_us > 0 && last_held_ >= kGatherHeld) {
     return static_cast<int>(std::min(sync_us / kSyncPart, kGatherSyncUsMax));
   }
-  if (activity_before_.connections < kGatherClients || activity_before_.reads < kGatherReads) return 0;
+  if (activity_before_.connections < kGatherClients || activity_before_.reads < kGatherReadsMin) return 0;
   if (ready_ * 2 > activity_before_.connections || TurnIsLong()) return 0;
-  return static_cast<int>(kGatherReads * kGatherUsMax / activity_before_.reads);
+  return static_cast<int>(kGatherReads * kGatherUsMax / std::max(activity_before_.reads, kGatherReads));
 }
 
 void Worker::TurnWhileLoading() {
