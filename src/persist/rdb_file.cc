@@ -225,19 +225,11 @@ bool SafeFile::Write(std::string_view bytes, std::string* error) {
     bytes.remove_prefix(static_cast<size_t>(written));
     bytes_ += static_cast<uint64_t>(written);
   }
-  if (bytes_ - handed_ >= kHandOver) HandOver();
+  if (bytes_ - handed_ >= kHandOver) {
+    sync_file_range(fd_, static_cast<off_t>(handed_), static_cast<off_t>(bytes_ - handed_), SYNC_FILE_RANGE_WRITE);
+    handed_ = bytes_;
+  }
   return true;
-}
-
-// Waits for nothing: what the disk has not got by then stays in the page cache, and errors are the sync's to tell.
-void SafeFile::HandOver() {
-  auto at = static_cast<off_t>(handed_);
-  sync_file_range(fd_, at, static_cast<off_t>(bytes_ - handed_), SYNC_FILE_RANGE_WRITE);
-  handed_ = bytes_;
-  constexpr off_t kOnTheWay = 2 * kHandOver;
-  if (at <= kOnTheWay) return;
-  posix_fadvise(fd_, dropped_, at - kOnTheWay - dropped_, POSIX_FADV_DONTNEED);
-  dropped_ = at - kOnTheWay;
 }
 
 bool SafeFile::FinishRdb(bool check_sum, std::string* error) {

@@ -41,8 +41,7 @@ class SafeFile {
 
   // In this folder, to be called `name` in the end. False with errno's text in *error.
   bool Open(const std::string& folder, const std::string& name, std::string* error);
-  // Carries the CRC-64 on. Every 4 MB are handed to the disk at once, so that the sync at the end is short, and some MB
-  // later leave the page cache: nobody reads them here, and fresh pages for all of the file cost more than writing it.
+  // Carries the CRC-64 on; every 4 MB are handed to the disk at once, so that the sync at the end is short.
   bool Write(std::string_view bytes, std::string* error);
   // Makes it durable and gives it its name.
   bool Finish(std::string* error);
@@ -52,7 +51,6 @@ class SafeFile {
 
  private:
   bool Say(const char* what, std::string* error);
-  void HandOver();
   std::string folder_;
   std::string temporary_;
   std::string path_;
@@ -60,7 +58,6 @@ class SafeFile {
   uint64_t checksum_ = 0;
   uint64_t bytes_ = 0;
   uint64_t handed_ = 0;
-  off_t dropped_ = 0;  // what is before has left the page cache
 };
 
 }  // namespace brim
