@@ -23,8 +23,8 @@ namespace brim {
 namespace {
 
 constexpr size_t kWorthCompressing = 20;
-// Texts that do not shrink cost more than all the rest of a save. After so many in a row only each so-manieth is tried,
-// until one shrinks.
+// Texts that do not shrink cost more than all the rest of a save. After 16 in a row of about the same size (many short
+// ids say nothing of a long text) only each 16th of that size is tried, until one shrinks.
 constexpr uint32_t kGivesUpAfter = 16;
 constexpr uint32_t kTriesAgainEach = 16;
 constexpr size_t kLongestNumber = 11;  // of those that are written as integers: -2147483648
@@ -74,29 +74,30 @@ void RdbWriter::String(std::string_view text) {
     Number(number);
     return;
   }
-  if (text.size() > kWorthCompressing && text.size() < UINT32_MAX && TriesToCompress()) {
+  if (text.size() > kWorthCompressing && text.size() < UINT32_MAX && TriesToCompress(text.size())) {
     scratch_.resize(text.size());
     unsigned size = lzf_compress(text.data(), static_cast<unsigned>(text.size()), scratch_.data(),
                                  static_cast<unsigned>(text.size() - 4));
     if (size > 0) {
-      in_vain_ = 0;
+      TrialsOf(text.size()).in_vain = 0;
       Byte(rdb::kEncoded << 6 | rdb::kLzf);
       Length(size);
       Length(text.size());
       Raw(scratch_.data(), size);
       return;
     }
-    in_vain_++;
+    TrialsOf(text.size()).in_vain++;
   }
   Length(text.size());
   Raw(text.data(), text.size());
 }
 
-bool RdbWriter::TriesToCompress() {
+bool RdbWriter::TriesToCompress(size_t size) {
   if (!compress_ || hurry_) return false;
-  if (in_vain_ < kGivesUpAfter) return true;
-  passed_by_++;
-  return passed_by_ % kTriesAgainEach == 0;
+  Trials& trials = TrialsOf(size);
+  if (trials.in_vain < kGivesUpAfter) return true;
+  trials.passed_by++;
+  return trials.passed_by % kTriesAgainEach == 0;
 }
 
 void RdbWriter::Function(std::string_view text) {

@@ -1,5 +1,7 @@
 #pragma once
 // Writes values in the RDB format, into a string. No locks of its own: the caller holds those of what it writes.
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -40,8 +42,14 @@ class RdbWriter final : public EntryWriter {
  private:
   uint8_t TypeOf(const Value& value) const;
   void Content(const Value& value);
-  // Whether to try with the next text.
-  bool TriesToCompress();
+  // What came of compressing texts of about one size.
+  struct Trials {
+    uint32_t in_vain = 0;  // in a row
+    uint32_t passed_by = 0;
+  };
+  Trials& TrialsOf(size_t size) { return trials_[static_cast<size_t>(std::bit_width(size))]; }
+  // Whether to try with the next text, of that size.
+  bool TriesToCompress(size_t size);
   void Number(int64_t number);
   void List(const Value& value);
   void TimedHash(const Value& value);
@@ -57,8 +65,7 @@ class RdbWriter final : public EntryWriter {
   std::string scratch_;
   std::string listpack_;
   bool compress_;
-  uint32_t in_vain_ = 0;  // texts in a row that did not shrink
-  uint32_t passed_by_ = 0;
+  std::array<Trials, 33> trials_;  // by the bits of the size, which is below 2^32
 };
 
 }  // namespace brim

@@ -24,11 +24,11 @@ Persistence persistence;
 namespace {
 
 constexpr int64_t kSliceUs = 200;
-constexpr int64_t kDiskUs = 1000;  // to wait when the disk is slower
-constexpr int64_t kBusyUs = 5000;  // since the last command: the server counts as busy
-constexpr int kBusyPercent = 12;   // of one thread's time, all threads' together, for the save while it is
-constexpr int64_t kLongestRestUs = 100'000;
-constexpr int64_t kRetrySeconds = 5;  // after a save that failed
+constexpr int64_t kDiskUs = 1000;            // to wait when the disk is slower
+constexpr int64_t kBusyUs = 5000;            // since the last command: the server counts as busy
+constexpr int kBusyPercent = 12;             // of one thread's time, all threads' together, for the save while it is
+constexpr int64_t kLongestRestUs = 100'000;  // of the walk: a save comes to its end whatever the disk costs
+constexpr int64_t kRetrySeconds = 5;         // after a save that failed
 
 std::string FilePath() { return WorkingFolder() + "/" + server.config().dbfilename; }
 
