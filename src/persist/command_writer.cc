@@ -20,30 +20,7 @@ namespace {
 
 constexpr size_t kElementsAtOnce = 64;  // as many as redis-server has in one command
 
-// The commands that add a number of elements to one key. Next goes before each element, then come its words.
-class Elements {
- public:
-  Elements(std::string* out, std::string_view name, std::string_view key, size_t count, size_t words_each)
-      : out_(out), name_(name), key_(key), left_(count), words_each_(words_each) {}
-  void Next() {
-    if (room_ == 0) {
-      room_ = std::min(left_, kElementsAtOnce);
-      left_ -= room_;
-      BeginRequest(out_, 2 + room_ * words_each_);
-      AppendWord(out_, name_);
-      AppendWord(out_, key_);
-    }
-    room_--;
-  }
-
- private:
-  std::string* out_;
-  std::string_view name_;
-  std::string_view key_;
-  size_t left_;  // not in a command that has begun
-  size_t words_each_;
-  size_t room_ = 0;  // in the command that has begun
-};
+enum Stage : int { kNew, kElements, kSecond };
 
 void AppendScore(std::string* out, double score) {
   char text[40];
@@ -67,41 +44,106 @@ void CommandWriter::SelectDb(int db) {
   AppendRequest(&out_, words);
 }
 
+void CommandWriter::NextElement(const Adding& adding, WritePlace* place) {
+  if (place->room == 0) {
+    place->room = std::min(place->left, kElementsAtOnce);
+    place->left -= place->room;
+    BeginRequest(&out_, 2 + place->room * adding.words_each);
+    AppendWord(&out_, adding.name);
+    AppendWord(&out_, adding.key);
+  }
+  place->room--;
+}
+
+bool CommandWriter::StringStep(const KeyRef& ref, WritePlace* place) {
+  if (place->stage == kElements) {
+    out_ += "\r\n";  // behind the blob
+    return true;
+  }
+  BeginRequest(&out_, 3);
+  AppendWord(&out_, "SET");
+  AppendWord(&out_, ref.key());
+  place->blob = leaves_blobs_ ? BlobOf(ref) : nullptr;
+  if (place->blob != nullptr) {
+    AppendWordHead(&out_, place->blob->size);
+    place->stage = kElements;
+    return false;
+  }
+  char buffer[24];
+  AppendWord(&out_, ReadString(ref, buffer));
+  return true;
+}
+
+bool CommandWriter::ListStep(const KeyRef& ref, WritePlace* place) {
+  const auto& list = *ref.As<List>();
+  if (place->stage == kNew) {
+    place->left = list.length;
+    place->list = ListSeek(list, 0);
+    place->stage = kElements;
+  }
+  char buffer[24];
+  size_t end = out_.size() + kBytesAStep;
+  for (; place->list && out_.size() < end; place->list = ListNext(place->list)) {
+    NextElement({"RPUSH", ref.key(), 1}, place);
+    AppendWord(&out_, place->list.Get().Text(buffer));
+  }
+  return !place->list;
+}
+
+bool CommandWriter::SetStep(const KeyRef& ref, WritePlace* place) {
+  if (place->stage == kNew) place->left = SetLength(ref);
+  place->stage = kElements;
+  place->cursor = SetScan(ref, place->cursor, [&](const SetMember& member) {
+    NextElement({"SADD", ref.key(), 1}, place);
+    AppendWord(&out_, member.text);
+    return true;
+  });
+  return place->cursor == 0;
+}
+
 // A set that is loaded has a listpack as long as it is small, and a listpack knows no negative zero. So members with
 // that score get another one first, and theirs when all members are there.
-void CommandWriter::Zset(const KeyRef& ref) {
-  Elements all(&out_, "ZADD", ref.key(), ZsetLength(ref), 2);
-  ZsetForEach(ref, [&](std::string_view member, double score) {
-    all.Next();
+bool CommandWriter::ZsetStep(const KeyRef& ref, WritePlace* place) {
+  if (place->stage == kSecond) return ZsetZeros(ref, place);
+  size_t length = ZsetLength(ref);
+  if (place->stage == kNew) place->left = length;
+  place->stage = kElements;
+  size_t end = ref.external() ? std::min(length, place->cursor + kElementsAStep) : length;
+  uint32_t negative = 0;
+  ZsetForRanks(ref, {place->cursor, end}, false, [&](std::string_view member, double score) {
+    NextElement({"ZADD", ref.key(), 2}, place);
+    negative += IsNegativeZero(score) ? 1 : 0;
     AppendScore(&out_, IsNegativeZero(score) ? 1 : score);
     AppendWord(&out_, member);
     return true;
   });
-  ZsetRanks zeros = ZsetRanksOf(ref, ZsetScoreRange());
-  size_t negative = 0;
-  ZsetForRanks(ref, zeros, false, [&](std::string_view, double score) {
-    negative += IsNegativeZero(score) ? 1 : 0;
-    return true;
-  });
-  Elements again(&out_, "ZADD", ref.key(), negative, 2);
-  ZsetForRanks(ref, zeros, false, [&](std::string_view member, double score) {
-    if (!IsNegativeZero(score)) return true;
-    again.Next();
-    AppendScore(&out_, score);
-    AppendWord(&out_, member);
-    return true;
-  });
+  place->negative_zeros += negative;
+  place->cursor = end;
+  if (end < length) return false;
+  if (place->negative_zeros == 0) return true;
+  place->left = place->negative_zeros;
+  place->cursor = ZsetRanksOf(ref, ZsetScoreRange()).begin;
+  place->stage = kSecond;
+  return false;
 }
 
-// The pairs, then the times of the fields that have one: neighbours with the same go together.
-void CommandWriter::Hash(const KeyRef& ref) {
-  Elements elements(&out_, "HMSET", ref.key(), HashLength(ref), 2);
-  HashForEach(ref, [&](std::string_view field, std::string_view text) {
-    elements.Next();
-    AppendWord(&out_, field);
-    AppendWord(&out_, text);
+// Negative zeros and zeros are neighbours, in the order of the members.
+bool CommandWriter::ZsetZeros(const KeyRef& ref, WritePlace* place) {
+  size_t end = place->cursor + kElementsAStep;
+  ZsetForRanks(ref, {place->cursor, end}, false, [&](std::string_view member, double score) {
+    if (IsNegativeZero(score)) {
+      NextElement({"ZADD", ref.key(), 2}, place);
+      AppendScore(&out_, score);
+      AppendWord(&out_, member);
+    }
+    return true;
   });
-  if (!HashIsTimed(ref)) return;
+  place->cursor = end;
+  return (place->left == 0 && place->room == 0) || end >= ZsetLength(ref);
+}
+
+// The times of some fields: neighbours with the same go together.
+void CommandWriter::FieldTimes(const KeyRef& ref, WritePlace* place) {
   std::vector<std::string> fields;
   int64_t common_ms = kNoTime;
   auto flush = [&] {
@@ -113,7 +155,7 @@ void CommandWriter::Hash(const KeyRef& ref) {
     AppendRequest(&out_, words);
     fields.clear();
   };
-  HashForEachTimed(ref, [&](std::string_view field, std::string_view, int64_t at_ms) {
+  place->cursor = HashScanTimed(ref, place->cursor, [&](std::string_view field, std::string_view, int64_t at_ms) {
     if (at_ms == kNoTime) return;
     if (at_ms != common_ms || fields.size() == kElementsAtOnce) flush();
     common_ms = at_ms;
@@ -122,120 +164,50 @@ void CommandWriter::Hash(const KeyRef& ref) {
   flush();
 }
 
-// What is pending of entries that were deleted cannot be said in commands, and is left out as redis-server does.
-void CommandWriter::StreamGroup(std::string_view key, const brim::StreamGroup& group) {
-  char number[24];
-  auto text = [&number](int64_t n) { return std::string_view(number, static_cast<size_t>(FormatInt64(n, number))); };
-  std::string_view create[] = {"XGROUP", "CREATE", key, group.name(), {}, "ENTRIESREAD", text(group.entries_read)};
-  StreamIdText last_id(group.last_id);
-  create[4] = last_id.view();
-  AppendRequest(&out_, create);
-  for (size_t i = 0; i < group.consumer_count; i++) {
-    const StreamConsumer& consumer = *ConsumerAt(group, i);
-    std::string_view consumer_words[] = {"XGROUP", "CREATECONSUMER", key, group.name(), consumer.name()};
-    AppendRequest(&out_, consumer_words);
-    for (IdTree::Cursor at = consumer.pending.First(); at; at.Next()) {
-      StreamNack nack;
-      GetNack(group, at.id(), &nack);
-      StreamIdText id(at.id());
-      char count[24];
-      std::string_view count_text(count,
-                                  static_cast<size_t>(FormatInt64(static_cast<int64_t>(nack.deliveries), count)));
-      std::string_view claim[] = {"XCLAIM",     key,        group.name(), consumer.name(),
-                                  "0",          id.view(),  "TIME",       text(nack.delivered_ms),
-                                  "RETRYCOUNT", count_text, "JUSTID",     "FORCE"};
-      AppendRequest(&out_, claim);
-    }
+// The pairs, then the times.
+bool CommandWriter::HashStep(const KeyRef& ref, WritePlace* place) {
+  if (place->stage == kSecond) {
+    FieldTimes(ref, place);
+    return place->cursor == 0;
   }
+  if (place->stage == kNew) place->left = HashLength(ref);
+  place->stage = kElements;
+  place->cursor = HashScan(ref, place->cursor, [&](std::string_view field, std::string_view text) {
+    NextElement({"HMSET", ref.key(), 2}, place);
+    AppendWord(&out_, field);
+    AppendWord(&out_, text);
+  });
+  if (place->cursor != 0) return false;
+  if (!HashIsTimed(ref)) return true;
+  place->stage = kSecond;
+  return false;
 }
 
-// Those of entries that are gone, too: whether an entry is there is not asked of what is replayed.
-void CommandWriter::StreamProducers(std::string_view key, const brim::StreamProducers& producers) {
-  std::string duration = std::to_string(producers.duration_s);
-  std::string maxsize = std::to_string(producers.maxsize);
-  std::string_view limits[] = {"XCFGSET", key, "IDMP-DURATION", duration, "IDMP-MAXSIZE", maxsize};
-  AppendRequest(&out_, limits);
-  for (uint32_t i = 0; i < producers.count; i++) {
-    const StreamProducer& producer = *producers.list[i];
-    for (uint32_t age = 0; age < producer.count; age++) {
-      const StreamRecord& record = producer.At(age);
-      StreamIdText id(record.id);
-      std::string_view words[] = {"XIDMPRECORD", key, producer.pid(), record.iid(), id.view()};
-      AppendRequest(&out_, words);
-    }
-  }
-}
-
-void CommandWriter::Stream(const KeyRef& ref) {
-  const auto& stream = *ref.As<brim::Stream>();
-  char buffer[24];
-  StreamEntry entry;
-  StreamRange range(stream, StreamId(), StreamId::Max());
-  while (range.Next(&entry)) {
-    BeginRequest(&out_, 3 + 2 * entry.pairs);
-    AppendWord(&out_, "XADD");
-    AppendWord(&out_, ref.key());
-    AppendWord(&out_, StreamIdText(entry.id).view());
-    entry.ForEachPair([&](const listpack::Item& field, const listpack::Item& value) {
-      AppendWord(&out_, field.Text(buffer));
-      AppendWord(&out_, value.Text(buffer));
-    });
-  }
-  if (stream.length == 0) {
-    // An entry that goes as it comes leaves an empty stream.
-    std::string_view words[] = {"XADD", ref.key(), "MAXLEN", "0", "0-1", "x", "y"};
-    AppendRequest(&out_, words);
-  }
-  StreamIdText last_id(stream.last_id);
-  StreamIdText max_deleted_id(stream.max_deleted_id);
-  auto added = static_cast<size_t>(FormatInt64(static_cast<int64_t>(stream.entries_added), buffer));
-  std::string_view words[] = {"XSETID",        ref.key(),      last_id.view(),       "ENTRIESADDED",
-                              {buffer, added}, "MAXDELETEDID", max_deleted_id.view()};
-  AppendRequest(&out_, words);
-  if (stream.producers != nullptr) StreamProducers(ref.key(), *stream.producers);
-  for (uint32_t i = 0; i < stream.group_count; i++) StreamGroup(ref.key(), *stream.groups[i]);
-}
-
-void CommandWriter::Key(const KeyRef& ref) {
-  char buffer[24];
+bool CommandWriter::ValueStep(const KeyRef& ref, WritePlace* place) {
   switch (ref.type()) {
-    case Type::kList: {
-      const auto& list = *ref.As<List>();
-      Elements elements(&out_, "RPUSH", ref.key(), list.length, 1);
-      for (ListPlace place = ListSeek(list, 0); place; place = ListNext(place)) {
-        elements.Next();
-        AppendWord(&out_, place.Get().Text(buffer));
-      }
-      break;
-    }
-    case Type::kSet: {
-      Elements elements(&out_, "SADD", ref.key(), SetLength(ref), 1);
-      SetForEach(ref, [&](const SetMember& member) {
-        elements.Next();
-        AppendWord(&out_, member.text);
-        return true;
-      });
-      break;
-    }
+    case Type::kList:
+      return ListStep(ref, place);
+    case Type::kSet:
+      return SetStep(ref, place);
     case Type::kZset:
-      Zset(ref);
-      break;
+      return ZsetStep(ref, place);
     case Type::kHash:
-      Hash(ref);
-      break;
+      return HashStep(ref, place);
     case Type::kStream:
-      Stream(ref);
-      break;
-    default: {
-      std::string_view words[] = {"SET", ref.key(), ReadString(ref, buffer)};
-      AppendRequest(&out_, words);
-      break;
-    }
+      return StreamStep(ref, place);
+    default:
+      return StringStep(ref, place);
   }
+}
+
+bool CommandWriter::KeyStep(const KeyRef& ref, WritePlace* place) {
+  if (!ValueStep(ref, place)) return false;
   if (int64_t at = ref.expiry_ms(); at >= 0) {
+    char buffer[24];
     std::string_view words[] = {"PEXPIREAT", ref.key(), {buffer, static_cast<size_t>(FormatInt64(at, buffer))}};
     AppendRequest(&out_, words);
   }
+  return true;
 }
 
 }  // namespace brim

@@ -19,14 +19,33 @@ class CommandWriter final : public EntryWriter {
   // FUNCTION LOAD of a library.
   void Function(std::string_view text);
   void SelectDb(int db) override;
-  void Key(const KeyRef& ref) override;
+  bool KeyStep(const KeyRef& ref, WritePlace* place) override;
 
  private:
-  void Zset(const KeyRef& ref);
-  void Hash(const KeyRef& ref);
-  void Stream(const KeyRef& ref);
+  // The elements of a key, in commands of up to 64; `words_each` is the words of each element.
+  struct Adding {
+    std::string_view name;
+    std::string_view key;
+    size_t words_each;
+  };
+  // To be called before each element; its words come next.
+  void NextElement(const Adding& adding, WritePlace* place);
+
+  bool ValueStep(const KeyRef& ref, WritePlace* place);
+  bool StringStep(const KeyRef& ref, WritePlace* place);
+  bool ListStep(const KeyRef& ref, WritePlace* place);
+  bool SetStep(const KeyRef& ref, WritePlace* place);
+  bool ZsetStep(const KeyRef& ref, WritePlace* place);
+  bool ZsetZeros(const KeyRef& ref, WritePlace* place);
+  bool HashStep(const KeyRef& ref, WritePlace* place);
+  void FieldTimes(const KeyRef& ref, WritePlace* place);
+  // In command_writer_streams.cc.
+  bool StreamStep(const KeyRef& ref, WritePlace* place);
+  void StreamEntries(const KeyRef& ref, WritePlace* place);
+  void StreamIds(std::string_view key, const Stream& stream);
   void StreamProducers(std::string_view key, const brim::StreamProducers& producers);
-  void StreamGroup(std::string_view key, const brim::StreamGroup& group);
+  void CreateGroup(std::string_view key, const StreamGroup& group);
+  void StreamPending(std::string_view key, const StreamGroup& group, WritePlace* place);
 };
 
 }  // namespace brim

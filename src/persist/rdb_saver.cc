@@ -23,18 +23,29 @@ bool RdbSaver::Open(const std::string& folder, const std::string& name, std::str
 
 void RdbSaver::Start(const SaveOptions& options) {
   options_ = options;
+  auto count = static_cast<size_t>(shards.count());
+  queue_ = std::make_unique<SaveQueue>(2 * count);
   PushHeader();
-  parts_.resize(static_cast<size_t>(shards.count()));
-  for (Part& part : parts_) {
-    if (options.commands) {
-      part.writer = std::make_unique<CommandWriter>();
-    } else {
-      part.writer = std::make_unique<RdbWriter>(options.compress);
-    }
+  parts_.resize(count);
+  for (size_t i = 0; i < count; i++) {
+    parts_[i].walk.writer = NewWriter();
+    parts_[i].walk.lane = 2 * i;
+    parts_[i].aside.lane = 2 * i + 1;
   }
-  shards_left_ = shards.count();
+  shards_left_.store(shards.count(), std::memory_order_relaxed);
   thread_ = std::thread([this] { Run(); });
   Cut::Begin(this);
+}
+
+std::unique_ptr<EntryWriter> RdbSaver::NewWriter() const {
+  std::unique_ptr<EntryWriter> writer;
+  if (options_.commands) {
+    writer = std::make_unique<CommandWriter>();
+  } else {
+    writer = std::make_unique<RdbWriter>(options_.compress);
+  }
+  writer->LeaveBlobs();
+  return writer;
 }
 
 void RdbSaver::PushHeader() {
@@ -48,19 +59,22 @@ void RdbSaver::PushHeader() {
     }
     header.Header(options_.now_s, options_.used_memory, options_.aof_base, version);
     for (const std::string& text : options_.functions) header.Function(text);
-    Push(header.TakeBytes());
+    queue_->Push({header.TakeBytes(), {}});
   } else {
     CommandWriter header;
     if (options_.stamped) header.TimeStamp(options_.now_s);
     for (const std::string& text : options_.functions) header.Function(text);
-    if (!header.bytes().empty()) Push(header.TakeBytes());
+    if (!header.bytes().empty()) queue_->Push({header.TakeBytes(), {}});
   }
   options_.functions.clear();
 }
 
+// Around all shards: one whose walk is in the middle of a big value holds up the others.
 void RdbSaver::WalkAll() {
-  for (int i = 0; i < shards.count(); i++) {
-    while (!Cut::Walk(shards[i], INT64_MAX)) std::this_thread::yield();
+  for (bool left = true; left;) {
+    left = false;
+    for (int i = 0; i < shards.count(); i++) left |= !Cut::Walk(shards[i], INT64_MAX);
+    if (left) std::this_thread::yield();
   }
 }
 
@@ -77,76 +91,99 @@ bool RdbSaver::Finish(std::string* error) {
   return good_;
 }
 
-void RdbSaver::Take(Shard& shard, int db, const KeyRef& ref, bool hurry) {
-  if (cancelled_.load(std::memory_order_relaxed)) return;
-  Part& part = parts_[static_cast<size_t>(shard.index())];
-  if (part.db != db) {
-    part.writer->SelectDb(db);
-    part.db = db;
+RdbSaver::Part& RdbSaver::PartOf(const Shard& shard) { return parts_[static_cast<size_t>(shard.index())]; }
+
+// Who is in the middle of a big value goes on as long as its own pieces are being written; the others wait meanwhile,
+// for theirs would not be.
+bool RdbSaver::HasRoom(Shard& shard) {
+  if (cancelled_.load(std::memory_order_relaxed)) return true;
+  if (shard.cut.open != nullptr) return queue_->bytes(PartOf(shard).walk.lane) < kLaneBytes;
+  return open_.load(std::memory_order_relaxed) == 0 && queue_->bytes() < kQueueBytes;
+}
+
+void RdbSaver::PushPiece(Stream& stream, BlobRef blob, bool whole) {
+  std::string next = stream.writer->bytes().size() < SaveQueue::kPieceBytes ? std::string() : queue_->Spare();
+  SavePiece piece{stream.writer->TakeBytes(std::move(next)), std::move(blob)};
+  if (whole && !stream.in_lane) {
+    queue_->Push(std::move(piece));
+  } else {
+    queue_->PushPart(stream.lane, std::move(piece), !stream.in_lane, whole);
   }
-  part.writer->SetHurry(hurry);
-  part.writer->Key(ref);
-  keys_.fetch_add(1, std::memory_order_relaxed);
-  if (part.writer->bytes().size() < kPieceBytes) return;
-  Push(part.writer->TakeBytes(SparePiece()));
-  part.db = -1;  // pieces of several shards follow each other in any order
+  stream.in_lane = !whole;
+  if (whole) stream.db = -1;  // pieces of several shards follow each other in any order
+}
+
+bool RdbSaver::Step(Stream& stream, const KeyRef& ref) {
+  bool whole = stream.writer->KeyStep(ref, &stream.place);
+  if (Blob* blob = std::exchange(stream.place.blob, nullptr)) {
+    PushPiece(stream, BlobRef(blob), whole);
+  } else if (stream.writer->bytes().size() >= SaveQueue::kPieceBytes || (whole && stream.in_lane)) {
+    PushPiece(stream, {}, whole);
+  }
+  return whole;
+}
+
+bool RdbSaver::Take(Shard& shard, int db, const KeyRef& ref, const CutPace& pace) {
+  const Entry* open = shard.cut.open;
+  bool goes_on = open == &ref.entry();
+  if (cancelled_.load(std::memory_order_relaxed)) return true;
+  Part& part = PartOf(shard);
+  Stream& stream = open == nullptr || goes_on ? part.walk : part.aside;
+  if (stream.writer == nullptr) stream.writer = NewWriter();
+  if (!goes_on) {
+    if (stream.db != db) stream.writer->SelectDb(db);
+    stream.db = db;
+    stream.place = WritePlace();
+    keys_.fetch_add(1, std::memory_order_relaxed);
+  }
+  stream.writer->SetHurry(pace.hurry);
+  while (!Step(stream, ref)) {
+    if (pace.hurry) continue;
+    bool over = Cut::stress.load(std::memory_order_relaxed) || SliceOver(shard.lock(), pace.deadline_us);
+    if (!over && queue_->bytes(stream.lane) < kLaneBytes) continue;
+    if (!goes_on) open_.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
+  if (goes_on) open_.fetch_sub(1, std::memory_order_relaxed);
+  return true;
 }
 
 void RdbSaver::ShardDone(Shard& shard) {
-  Part& part = parts_[static_cast<size_t>(shard.index())];
-  if (!part.writer->bytes().empty()) Push(part.writer->TakeBytes());
-  std::lock_guard guard(mutex_);
-  if (--shards_left_ > 0) return;
-  ended_ = true;
-  wake_.notify_one();
-}
-
-void RdbSaver::Push(std::string piece) {
-  queued_bytes_.fetch_add(piece.size(), std::memory_order_relaxed);
-  std::lock_guard guard(mutex_);
-  queue_.push_back(std::move(piece));
-  wake_.notify_one();
-}
-
-std::string RdbSaver::SparePiece() {
-  std::string piece;
-  {
-    std::lock_guard guard(mutex_);
-    if (!spare_.empty()) {
-      piece = std::move(spare_.back());
-      spare_.pop_back();
-    }
+  Part& part = PartOf(shard);
+  for (Stream* stream : {&part.walk, &part.aside}) {
+    if (stream->writer != nullptr && !stream->writer->bytes().empty()) PushPiece(*stream, {}, true);
   }
-  piece.reserve(kPieceRoom);
-  return piece;
+  if (shards_left_.fetch_sub(1, std::memory_order_acq_rel) == 1) queue_->End();
 }
 
-void RdbSaver::KeepSpare(std::string piece) {
-  if (piece.capacity() < kPieceRoom || piece.capacity() > 2 * kPieceRoom) return;
-  std::lock_guard guard(mutex_);
-  if (spare_.size() < kSparePieces) spare_.push_back(std::move(piece));
+// A string of an RDB file, or a word of a command, whose size is written.
+bool RdbSaver::WriteBlob(std::string_view text) {
+  if (options_.commands) return file_.Write(text, &error_);
+  RdbWriter head(false);
+  if (options_.compress && RdbWriter::LongCompressed(text, &compressed_)) {
+    head.LongHead(text.size(), compressed_.size());
+    text = compressed_;
+  } else {
+    head.LongHead(text.size());
+  }
+  return file_.Write(head.bytes(), &error_) && file_.Write(text, &error_);
+}
+
+bool RdbSaver::WritePiece(const SavePiece& piece) {
+  return file_.Write(piece.bytes, &error_) && (!piece.blob || WriteBlob(piece.blob.text()));
 }
 
 // After an error the pieces are still taken, so that the cut comes to its end.
 void RdbSaver::Run() {
   pthread_setname_np(pthread_self(), "brim-rdb");
   int64_t cpu_us = ThreadCpuUs();
-  for (;;) {
-    std::string piece;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return !queue_.empty() || ended_; });
-      if (queue_.empty()) break;
-      piece = std::move(queue_.front());
-      queue_.pop_front();
-    }
+  for (SavePiece piece; queue_->Pop(&piece);) {
     if (good_ && cancelled_.load(std::memory_order_relaxed)) {
       good_ = false;
       error_ = "given up";
     }
-    if (good_) good_ = file_.Write(piece, &error_);
-    queued_bytes_.fetch_sub(piece.size(), std::memory_order_relaxed);
-    KeepSpare(std::move(piece));
+    if (good_) good_ = WritePiece(piece);
+    queue_->Done(std::move(piece));
     int64_t now_us = ThreadCpuUs();
     writer_us_.fetch_add(now_us - std::exchange(cpu_us, now_us), std::memory_order_relaxed);
   }

@@ -1,19 +1,18 @@
 #pragma once
 // Writes a cut of the databases into a file, in the RDB format or (the base of an AOF) as commands: what the cut hands
-// over is encoded at once, under the shard's lock, and a thread of its own writes it. What is encoded and not yet
-// written is bounded: the walk waits, clients do not.
+// over is encoded under the shard's lock, a big collection in parts, and a thread of its own writes it. Of a long
+// string just a reference is taken; that thread compresses it. What is encoded and not yet written is bounded: the walk
+// waits, clients do not.
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "persist/entry_writer.h"
 #include "persist/rdb_file.h"
+#include "persist/save_queue.h"
 #include "store/cut.h"
 
 namespace brim {
@@ -48,46 +47,52 @@ class RdbSaver final : public CutSink {
   uint64_t keys() const { return keys_.load(std::memory_order_relaxed); }
   uint64_t bytes() const { return file_.bytes(); }  // after Finish
 
-  void Take(Shard& shard, int db, const KeyRef& ref, bool hurry) override;
-  bool HasRoom() override {
-    return cancelled_.load(std::memory_order_relaxed) || queued_bytes_.load(std::memory_order_relaxed) < kQueueBytes;
-  }
+  bool Take(Shard& shard, int db, const KeyRef& ref, const CutPace& pace) override;
+  bool HasRoom(Shard& shard) override;
+  bool Alone() override { return open_.load(std::memory_order_relaxed) > 0; }
   void ShardDone(Shard& shard) override;
   int64_t TakeBackgroundUs() override { return writer_us_.exchange(0, std::memory_order_relaxed); }
 
  private:
   static constexpr size_t kQueueBytes = 8 << 20;
-  static constexpr size_t kPieceBytes = 64 << 10;
-  static constexpr size_t kPieceRoom = kPieceBytes + (8 << 10);  // with the entry that ends it
-  static constexpr size_t kSparePieces = 16;
-  struct Part {
+  static constexpr size_t kLaneBytes = 1 << 20;  // of a big value
+  // What entries are written into, one after the other.
+  struct Stream {
     std::unique_ptr<EntryWriter> writer;
+    size_t lane = 0;
     int db = -1;
+    bool in_lane = false;  // a piece of the last record was pushed and there is more of it
+    WritePlace place;      // of an entry that is not whole
+  };
+  // A shard's; guarded by its lock.
+  struct Part {
+    Stream walk;
+    Stream aside;  // what is in a hurry while the walk is in the middle of an entry
   };
 
+  Part& PartOf(const Shard& shard);
+  std::unique_ptr<EntryWriter> NewWriter() const;
   void PushHeader();
-  void Push(std::string piece);
-  // A piece that was written, to be filled again, or a new one.
-  std::string SparePiece();
-  void KeepSpare(std::string piece);
+  void PushPiece(Stream& stream, BlobRef blob, bool whole);
+  // The next step of an entry. True when it is whole.
+  bool Step(Stream& stream, const KeyRef& ref);
+  bool WriteBlob(std::string_view text);
+  bool WritePiece(const SavePiece& piece);
   void Run();
 
   SaveOptions options_;
   SafeFile file_;
-  std::vector<Part> parts_;  // by shard; guarded by its lock
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<std::string> queue_;
-  std::vector<std::string> spare_;  // pieces of kPieceRoom; guarded by mutex_
-  bool ended_ = false;              // no more pieces; guarded by mutex_
-  int shards_left_ = 0;
-  std::atomic<size_t> queued_bytes_{0};
+  std::vector<Part> parts_;  // by shard
+  std::unique_ptr<SaveQueue> queue_;
+  std::atomic<int> shards_left_{0};
+  std::atomic<int> open_{0};  // shards whose walk is in the middle of an entry
   std::atomic<uint64_t> keys_{0};
   std::atomic<int64_t> writer_us_{0};  // CPU time of the thread, not yet asked for
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> done_{false};
   bool good_ = true;  // of the writing thread
   std::string error_;
+  std::string compressed_;  // of the writing thread
   std::thread thread_;
 };
 

@@ -2,7 +2,7 @@
 
 #include <liblzf/lzf.h>
 
-#include <bit>
+#include <algorithm>
 #include <cstring>
 
 #include "base/numbers.h"
@@ -27,7 +27,11 @@ constexpr size_t kWorthCompressing = 20;
 // ids say nothing of a long text) only each 16th of that size is tried, until one shrinks.
 constexpr uint32_t kGivesUpAfter = 16;
 constexpr uint32_t kTriesAgainEach = 16;
-constexpr size_t kLongestNumber = 11;  // of those that are written as integers: -2147483648
+// A longer text is not compressed where that would hold up all else.
+constexpr size_t kLongestAtOnce = 1 << 20;
+constexpr size_t kLongPiece = 64 << 10;
+constexpr size_t kLongTrial = 4 * kLongPiece;  // what does not shrink by then is left
+constexpr size_t kLongestNumber = 11;          // of those that are written as integers: -2147483648
 
 template <class T>
 T BigEndian(T n) {
@@ -74,7 +78,7 @@ void RdbWriter::String(std::string_view text) {
     Number(number);
     return;
   }
-  if (text.size() > kWorthCompressing && text.size() < UINT32_MAX && TriesToCompress(text.size())) {
+  if (text.size() > kWorthCompressing && text.size() <= kLongestAtOnce && TriesToCompress(text.size())) {
     scratch_.resize(text.size());
     unsigned size = lzf_compress(text.data(), static_cast<unsigned>(text.size()), scratch_.data(),
                                  static_cast<unsigned>(text.size() - 4));
@@ -90,6 +94,31 @@ void RdbWriter::String(std::string_view text) {
   }
   Length(text.size());
   Raw(text.data(), text.size());
+}
+
+void RdbWriter::LongHead(size_t size, size_t compressed) {
+  Byte(rdb::kEncoded << 6 | rdb::kLzf);
+  Length(compressed);
+  Length(size);
+}
+
+// A piece at a time: LZF looks back over 8 KB only, and its output for two texts in a row is one for both.
+bool RdbWriter::LongCompressed(std::string_view text, std::string* out) {
+  out->clear();
+  if (text.size() >= UINT32_MAX) return false;
+  for (size_t at = 0; at < text.size(); at += kLongPiece) {
+    std::string_view piece = text.substr(at, kLongPiece);
+    size_t before = out->size();
+    out->resize(before + piece.size() + piece.size() / 16 + 64);  // LZF's worst is 33 bytes for 32
+    unsigned size = lzf_compress(piece.data(), static_cast<unsigned>(piece.size()), out->data() + before,
+                                 static_cast<unsigned>(out->size() - before));
+    if (size == 0) return false;
+    out->resize(before + size);
+    size_t read = at + piece.size();
+    bool vain = read >= kLongTrial && out->size() > read - read / 32;
+    if (vain || out->size() > kLongCompressedMax) return false;
+  }
+  return out->size() + 4 < text.size();
 }
 
 bool RdbWriter::TriesToCompress(size_t size) {
@@ -145,10 +174,22 @@ uint8_t RdbWriter::TypeOf(const Value& value) const {
   }
 }
 
-void RdbWriter::List(const Value& value) {
-  const auto& list = *value.As<brim::List>();
-  Length(list.nodes);
-  for (ListNode* node = list.head; node != nullptr; node = node->next) {
+bool RdbWriter::InlineBody(const Value& value) {
+  const uint8_t* bytes = InlineBytes(value);
+  String({reinterpret_cast<const char*>(bytes), MeasureInline(value.encoding(), bytes, 8)});
+  return true;
+}
+
+bool RdbWriter::ListStep(const Value& value, WritePlace* place) {
+  const auto& list = *value.As<List>();
+  if (place->stage == 0) {
+    Length(list.nodes);
+    place->list.node = list.head;
+    place->stage = 1;
+  }
+  size_t end = out_.size() + kBytesAStep;
+  ListNode* node = place->list.node;
+  for (; node != nullptr && out_.size() < end; node = node->next) {
     if (node->plain()) {
       Length(rdb::kPlainNode);
       char buffer[24];
@@ -158,154 +199,97 @@ void RdbWriter::List(const Value& value) {
       String({reinterpret_cast<const char*>(node->listpack()), listpack::TotalBytes(node->listpack())});
     }
   }
+  place->list.node = node;
+  return node == nullptr;
 }
 
-// Behind a time that none is earlier than the fields with their times, relative to it and 1 more; 0 for none.
-void RdbWriter::TimedHash(const Value& value) {
-  int64_t earliest = HashNextDue(value);
-  Raw(&earliest, sizeof earliest);
-  if (!value.external()) {
-    String({reinterpret_cast<const char*>(InlineBytes(value)), listpack::TotalBytes(InlineBytes(value))});
-    return;
-  }
-  Length(HashLength(value));
-  HashForEachTimed(value, [&](std::string_view field, std::string_view text, int64_t at_ms) {
-    Length(at_ms < 0 ? 0 : static_cast<uint64_t>(at_ms - earliest) + 1);
-    String(field);
-    String(text);
+bool RdbWriter::SetStep(const Value& value, WritePlace* place) {
+  if (value.encoding() == Encoding::kIntset) return InlineBody(value);
+  if (place->stage == 0) Length(SetLength(value));
+  place->stage = 1;
+  place->cursor = SetScan(value, place->cursor, [this](const SetMember& member) {
+    String(member.text);
+    return true;
   });
+  return place->cursor == 0;
 }
 
-namespace {
-
-// An id as 16 bytes, the most significant first.
-struct BigEndianId {
-  explicit BigEndianId(StreamId id) : ms(BigEndian(id.ms)), seq(BigEndian(id.seq)) {}
-  std::string_view view() const { return {reinterpret_cast<const char*>(this), sizeof *this}; }
-  uint64_t ms;
-  uint64_t seq;
-};
-
-}  // namespace
-
-void RdbWriter::StreamGroup(const brim::StreamGroup& group, uint8_t type) {
-  String(group.name());
-  Id(group.last_id);
-  Length(static_cast<uint64_t>(group.entries_read));
-  Length(group.pending.size());
-  for (IdTree::Cursor at = group.pending.First(); at; at.Next()) {
-    out_ += BigEndianId(at.id()).view();
-    StreamNack nack = NackAt(at.payload());
-    Raw(&nack.delivered_ms, sizeof nack.delivered_ms);
-    Length(nack.deliveries);
-  }
-  Length(group.consumer_count);
-  for (size_t i = 0; i < group.consumer_count; i++) {
-    const StreamConsumer& consumer = *ConsumerAt(group, i);
-    String(consumer.name());
-    Raw(&consumer.seen_ms, sizeof consumer.seen_ms);
-    if (type >= rdb::kStreamListpacks3) Raw(&consumer.active_ms, sizeof consumer.active_ms);
-    Length(consumer.pending.size());
-    for (IdTree::Cursor at = consumer.pending.First(); at; at.Next()) out_ += BigEndianId(at.id()).view();
-  }
+// From the highest score down: a reader that adds them in this order always adds at one end.
+bool RdbWriter::ZsetStep(const Value& value, WritePlace* place) {
+  if (value.encoding() == Encoding::kListpack) return InlineBody(value);
+  if (place->stage == 0) Length(place->cursor = ZsetLength(value));
+  place->stage = 1;
+  size_t from = place->cursor - std::min<size_t>(place->cursor, kElementsAStep);
+  ZsetForRanks(value, {from, place->cursor}, true, [this](std::string_view member, double score) {
+    String(member);
+    Double(score);
+    return true;
+  });
+  place->cursor = from;
+  return from == 0;
 }
 
-// Each producer's oldest record first.
-void RdbWriter::StreamProducers(const brim::StreamProducers& producers) {
-  Length(producers.duration_s);
-  Length(producers.maxsize);
-  Length(producers.count);
-  for (uint32_t i = 0; i < producers.count; i++) {
-    const StreamProducer& producer = *producers.list[i];
-    String(producer.pid());
-    Length(producer.count);
-    for (uint32_t age = 0; age < producer.count; age++) {
-      String(producer.At(age).iid());
-      Id(producer.At(age).id);
+// A timed one is behind a time that none is earlier than; the fields have theirs before them, relative to it and 1
+// more, 0 for none.
+bool RdbWriter::HashStep(const Value& value, WritePlace* place) {
+  if (value.encoding() == Encoding::kListpack) return InlineBody(value);
+  bool timed = HashIsTimed(value);
+  if (place->stage == 0) {
+    if (timed) {
+      place->time_ms = HashNextDue(value);
+      Raw(&place->time_ms, sizeof place->time_ms);
+      if (!value.external()) return InlineBody(value);
     }
+    Length(HashLength(value));
+    place->stage = 1;
   }
-  Length(producers.added);
-  Length(producers.duplicates);
+  if (timed) {
+    place->cursor =
+        HashScanTimed(value, place->cursor, [&](std::string_view field, std::string_view text, int64_t at_ms) {
+          Length(at_ms < 0 ? 0 : static_cast<uint64_t>(at_ms - place->time_ms) + 1);
+          String(field);
+          String(text);
+        });
+  } else {
+    place->cursor = HashScan(value, place->cursor, [this](std::string_view field, std::string_view text) {
+      String(field);
+      String(text);
+    });
+  }
+  return place->cursor == 0;
 }
 
-void RdbWriter::Stream(const Value& value) {
-  const auto& stream = *value.As<brim::Stream>();
-  Length(stream.nodes.size());
-  for (IdTree::Cursor node = stream.nodes.First(); node; node.Next()) {
-    const uint8_t* bytes = StreamNodeAt(node.payload());
-    String(BigEndianId(node.id()).view());
-    if (stream_node::IsSealed(bytes)) {
-      stream_node::Unseal(bytes, node.id(), &listpack_);
-      String(listpack_);
-    } else {
-      String({reinterpret_cast<const char*>(bytes), stream_node::Bytes(bytes)});
-    }
-  }
-  Length(stream.length);
-  Id(stream.last_id);
-  Id(stream.first_id);
-  Id(stream.max_deleted_id);
-  Length(stream.entries_added);
-  Length(stream.group_count);
-  for (uint32_t i = 0; i < stream.group_count; i++) StreamGroup(*stream.groups[i], TypeOf(value));
-  if (stream.producers != nullptr) StreamProducers(*stream.producers);
-}
-
-void RdbWriter::Content(const Value& value) {
+bool RdbWriter::ContentStep(const Value& value, WritePlace* place) {
   switch (value.type()) {
     case Type::kList:
-      List(value);
-      return;
+      return ListStep(value, place);
     case Type::kStream:
-      Stream(value);
-      return;
+      return StreamStep(value, place);
     case Type::kSet:
-      if (value.encoding() == Encoding::kIntset) break;
-      Length(SetLength(value));
-      SetForEach(value, [this](const SetMember& member) {
-        String(member.text);
-        return true;
-      });
-      return;
+      return SetStep(value, place);
     case Type::kZset:
-      if (value.encoding() == Encoding::kListpack) break;
-      // From the highest score down: a reader that adds them in this order always adds at one end.
-      Length(ZsetLength(value));
-      ZsetForRanks(value, {0, ZsetLength(value)}, true, [this](std::string_view member, double score) {
-        String(member);
-        Double(score);
-        return true;
-      });
-      return;
+      return ZsetStep(value, place);
     case Type::kHash:
-      if (value.encoding() == Encoding::kListpack) break;
-      if (HashIsTimed(value)) {
-        TimedHash(value);
-        return;
-      }
-      Length(HashLength(value));
-      HashForEach(value, [this](std::string_view field, std::string_view text) {
-        String(field);
-        String(text);
-      });
-      return;
+      return HashStep(value, place);
     default: {
+      place->blob = leaves_blobs_ ? BlobOf(value) : nullptr;
+      if (place->blob != nullptr) return true;
       char buffer[24];
       String(ReadString(value, buffer));
-      return;
+      return true;
     }
   }
-  // Inline: the bytes are the format's.
-  const uint8_t* bytes = InlineBytes(value);
-  String({reinterpret_cast<const char*>(bytes), MeasureInline(value.encoding(), bytes, 8)});
 }
 
 void RdbWriter::Object(const Value& value) {
   Byte(TypeOf(value));
-  Content(value);
+  WritePlace place;
+  while (!ContentStep(value, &place)) {
+  }
 }
 
-void RdbWriter::Key(const KeyRef& ref) {
+bool RdbWriter::KeyStep(const KeyRef& ref, WritePlace* place) {
+  if (place->stage > 0) return ContentStep(ref, place);
   if (int64_t at = ref.expiry_ms(); at >= 0) {
     Byte(rdb::kExpireMs);
     Raw(&at, sizeof at);
@@ -319,7 +303,7 @@ void RdbWriter::Key(const KeyRef& ref) {
   }
   Byte(TypeOf(ref));
   String(ref.key());
-  Content(ref);
+  return ContentStep(ref, place);
 }
 
 void RdbWriter::Dumped(const Value& value) {

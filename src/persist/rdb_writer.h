@@ -28,8 +28,9 @@ class RdbWriter final : public EntryWriter {
   void Header(int64_t now_s, int64_t used_memory, bool aof_base, int version);
   void SelectDb(int db) override;
 
-  // A key with its expiry, its access where the policy wants it, and its value.
-  void Key(const KeyRef& ref) override;
+  // A key with its expiry, its access where the policy wants it, and its value. A blob that is left out is to be
+  // written as LongString does.
+  bool KeyStep(const KeyRef& ref, WritePlace* place) override;
   // A value without its key: the type's byte and the content, as DUMP has it. Stops at nothing: O(value).
   void Object(const Value& value);
   // What DUMP answers and RESTORE takes: Object, then the version and the checksum of all before it, little endian.
@@ -39,9 +40,22 @@ class RdbWriter final : public EntryWriter {
   // A library of functions, as files and FUNCTION DUMP have it.
   void Function(std::string_view text);
 
+  // What goes before a long text that is written behind it as it is, or as LongCompressed made it of it.
+  void LongHead(size_t size) { Length(size); }
+  void LongHead(size_t size, size_t compressed);
+  // Compresses a text of any length in *out, which never becomes longer than kLongCompressedMax; false when that does
+  // not make it shorter, or would be longer.
+  static constexpr size_t kLongCompressedMax = 8 << 20;
+  static bool LongCompressed(std::string_view text, std::string* out);
+
  private:
   uint8_t TypeOf(const Value& value) const;
-  void Content(const Value& value);
+  bool ContentStep(const Value& value, WritePlace* place);
+  bool HashStep(const Value& value, WritePlace* place);
+  bool ZsetStep(const Value& value, WritePlace* place);
+  bool ListStep(const Value& value, WritePlace* place);
+  bool SetStep(const Value& value, WritePlace* place);
+  bool InlineBody(const Value& value);
   // What came of compressing texts of about one size.
   struct Trials {
     uint32_t in_vain = 0;  // in a row
@@ -51,10 +65,12 @@ class RdbWriter final : public EntryWriter {
   // Whether to try with the next text, of that size.
   bool TriesToCompress(size_t size);
   void Number(int64_t number);
-  void List(const Value& value);
-  void TimedHash(const Value& value);
-  void Stream(const Value& value);
-  void StreamGroup(const brim::StreamGroup& group, uint8_t type);
+  // In rdb_writer_streams.cc.
+  bool StreamStep(const Value& value, WritePlace* place);
+  void StreamNodes(const Stream& stream, WritePlace* place);
+  void StreamPending(const StreamGroup& group, WritePlace* place);
+  void StreamConsumer(const brim::StreamConsumer& consumer, bool with_active);
+  void StreamPendingOf(const brim::StreamConsumer& consumer, WritePlace* place);
   void StreamProducers(const brim::StreamProducers& producers);
   void Id(StreamId id) {
     Length(id.ms);

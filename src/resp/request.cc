@@ -58,9 +58,13 @@ void BeginRequest(std::string* out, size_t words) {
   out->append(text, static_cast<size_t>(WriteLength(text, '*', words) - text));
 }
 
-void AppendWord(std::string* out, std::string_view word) {
+void AppendWordHead(std::string* out, size_t size) {
   char text[2 * kLengthBytes];
-  out->append(text, static_cast<size_t>(WriteLength(text, '$', word.size()) - text));
+  out->append(text, static_cast<size_t>(WriteLength(text, '$', size) - text));
+}
+
+void AppendWord(std::string* out, std::string_view word) {
+  AppendWordHead(out, word.size());
   out->append(word);
   out->append("\r\n", 2);
 }

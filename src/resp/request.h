@@ -13,5 +13,7 @@ void AppendRequest(std::string* out, std::span<const std::string_view> words);
 // The same in steps, for requests whose words are not all at hand: the beginning, then each of the `words` words.
 void BeginRequest(std::string* out, size_t words);
 void AppendWord(std::string* out, std::string_view word);
+// What goes before a word of that size; the word and "\r\n" are the caller's.
+void AppendWordHead(std::string* out, size_t size);
 
 }  // namespace brim

@@ -314,6 +314,11 @@ void Compaction(Context& context) {
   context.reply().Ok();
 }
 
+void Snapshot(Context& context) {
+  Cut::stress.store(ArgIs(context, 2, "STRESS"), std::memory_order_relaxed);
+  context.reply().Ok();
+}
+
 void EmptyEverything() {
   for (int i = 0; i < shards.count(); i++) {
     for (int db = 0; db < shards[i].databases(); db++) shards[i].FlushDatabase(db, false);
@@ -395,6 +400,7 @@ constexpr Subcommand kSubcommands[] = {
     {"QUICKLIST-PACKED-THRESHOLD", 3, 3, PackedThreshold, "<size>", "Accepted: every list element lies in a listpack."},
     {"QUICKLIST-FORCE-FREE", 2, 2, ForceFree, "", "Gives free memory back to the system, like MEMORY PURGE."},
     {"REPLYBUFFER", 4, 4, Accept, "PEAK-RESET-TIME|RESIZING <value>", "Accepted: reply buffers are of no fixed size."},
+    {"SNAPSHOT", 3, 3, Snapshot, "AUTO|STRESS", "STRESS: big values are written in the smallest parts."},
     {"COMPACTION", 3, 3, Compaction, "AUTO|STRESS", "STRESS: blocks are moved all the time, needed or not."},
     {"PAUSE-CRON", 3, 3, PauseCron, "<0|1>", "Stops background work."},
     {"REPLICAS-LAG", 3, 3, ReplicasLag, "<0|1>", "SHUTDOWN waits, as if a replica had not got everything."},

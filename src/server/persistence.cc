@@ -130,24 +130,31 @@ void Persistence::CancelSave() {
 bool Persistence::Turn(Worker& worker, int64_t now_us) {
   if (!Cut::running()) return false;
   if (now_us < worker.next_cut_us) return true;
-  if (!Cut::HasRoom()) {
-    worker.next_cut_us = now_us + kDiskUs;
-    return true;
-  }
   bool left = false;
+  bool walked = false;
   auto step = static_cast<int>(server.workers().size());
   int64_t start = MonotonicUs();
   int64_t deadline = start + kSliceUs;
   for (int i = worker.index(); i < shards.count(); i += step) {
     KeptGuard guard(shards[i]);
-    if (!guard || !Cut::Walk(shards[i], deadline)) left = true;
+    if (guard && Cut::Done(shards[i])) continue;
+    if (guard && Cut::HasRoom(shards[i])) {
+      walked = true;
+      if (Cut::Walk(shards[i], deadline)) continue;
+    }
+    left = true;
+  }
+  if (!walked) {
+    worker.next_cut_us = now_us + kDiskUs;
+    return true;
   }
   int64_t end = MonotonicUs();
   latency_monitor.Note(LatencyEvent::kSaveSlice, end - start);
   // Clients are served on some thread: most of the time is theirs.
   int64_t used = end - start + Cut::TakeBackgroundUs();
   if (now_us - server.last_busy_us.load(std::memory_order_relaxed) < kBusyUs) {
-    worker.next_cut_us = end + std::min(used * (100 - kBusyPercent) / kBusyPercent * step, kLongestRestUs);
+    int walking = Cut::Alone() ? 1 : step;
+    worker.next_cut_us = end + std::min(used * (100 - kBusyPercent) / kBusyPercent * walking, kLongestRestUs);
   }
   return left;
 }

@@ -73,6 +73,7 @@ bool EntryMover::Empty(const HeapPage* page, Over&& over, bool* stuck, ShardOf&&
 }
 
 bool Shard::MoveEntry(Entry* entry) {
+  if (entry == cut.open) return false;
   uint64_t hash = HashBytes(entry->key());
   for (auto& keyspace : keyspaces_) {
     if (keyspace->size() == 0) continue;
@@ -167,6 +168,7 @@ void EndSharedParts() {
 
 // The big value of one key; false when the time was over before its end.
 bool Shard::CompactValue(Entry& entry, int64_t deadline_us) {
+  if (&entry == cut.open) return true;
   void* structure = entry.pointer();
   auto& done = walk_.structures_done;
   if (std::find(done.begin(), done.end(), structure) != done.end()) return true;

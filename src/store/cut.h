@@ -5,7 +5,8 @@
 // Each entry carries one bit, its epoch. Beginning a cut (every thread paused) turns the process's epoch over: whatever
 // was there before now has the other bit and is still to be handed over. A walk goes over each shard in slices; an
 // entry that is about to change or to go before the walk comes by is handed over first, as it was. New entries are born
-// with the new epoch and are none of the cut's. In the end every entry has it, and the next cut can begin.
+// with the new epoch and are none of the cut's. In the end every entry has it, and the next cut can begin. A big value
+// is handed over in parts; a command that is about to change it hands over the rest first.
 // docs/snapshot.md.
 #include <atomic>
 #include <cstdint>
@@ -17,15 +18,24 @@ namespace brim {
 
 class Shard;
 
+// How much of an entry is to be taken.
+struct CutPace {
+  bool hurry = false;       // all: a command waits that is about to change it
+  int64_t deadline_us = 0;  // else some, until then (monotonic) or until somebody waits for the shard
+};
+
 // What takes the entries of a cut. The shard's lock is held.
 class CutSink {
  public:
   virtual ~CutSink() = default;
-  // An entry as it was at the cut. `db`: the number of its database then; `hurry`: a command waits that is about to
-  // change it.
-  virtual void Take(Shard& shard, int db, const KeyRef& ref, bool hurry) = 0;
-  // False: the walk is to wait. What is about to change does not ask.
-  virtual bool HasRoom() = 0;
+  // An entry as it was at the cut. `db`: the number of its database then. False: some of it is left, which the next
+  // call for it goes on with; until then the entry neither changes nor moves, and of its shard only such entries are
+  // handed over as are in a hurry.
+  virtual bool Take(Shard& shard, int db, const KeyRef& ref, const CutPace& pace) = 0;
+  // False: the shard's walk is to wait. What is about to change does not ask.
+  virtual bool HasRoom(Shard& shard) = 0;
+  // Whether one shard's walk holds up all the others. Any thread, no lock.
+  virtual bool Alone() = 0;
   // The shard's last entry was taken.
   virtual void ShardDone(Shard& shard) = 0;
   // CPU time that threads of its own have used since it was asked last, microseconds. Any thread, no lock.
@@ -34,12 +44,18 @@ class CutSink {
 
 class Cut {
  public:
+  // For tests: every slice of a big value is as small as can be.
+  static inline std::atomic<bool> stress{false};
+
   static bool running() { return shards_left_.load(std::memory_order_acquire) > 0; }
   // Every thread paused; no cut may be running. The sink has to live until running() is false.
   static void Begin(CutSink* sink);
-  // While one is running: whether the sink takes more from the walk.
-  static bool HasRoom() { return sink_->HasRoom(); }
+  // While one is running: whether the sink takes more from the shard's walk. Needs its lock.
+  static bool HasRoom(Shard& shard) { return sink_->HasRoom(shard); }
+  static bool Alone() { return sink_->Alone(); }
   static int64_t TakeBackgroundUs() { return sink_->TakeBackgroundUs(); }
+  // Whether the walk is done with the shard. Needs its lock.
+  static bool Done(const Shard& shard);
   // A slice of the shard's walk, until the deadline (monotonic) or the sink has no room. True when there is no more to
   // do here. Needs the shard's lock.
   static bool Walk(Shard& shard, int64_t deadline_us);
@@ -53,7 +69,7 @@ class Cut {
 
  private:
   static void HandOver(const KeyRef& ref);
-  static void HandOverFrom(Shard& shard, int db, const KeyRef& ref, bool hurry);
+  static bool HandOverFrom(Shard& shard, int db, const KeyRef& ref, const CutPace& pace);
   static inline CutSink* sink_ = nullptr;
   static inline std::atomic<int> shards_left_{0};
 };
@@ -67,6 +83,8 @@ struct ShardCut {
   std::vector<Database> databases;  // as they were numbered at the cut
   size_t at = 0;
   uint64_t cursor = 0;
+  // A big value that was handed over in part: nothing of it may be moved.
+  Entry* open = nullptr;
   bool running = false;
 };
 

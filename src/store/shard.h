@@ -154,7 +154,7 @@ class Shard {
     size_t gaps_left = 0;  // by the last walk, if it was of no use
   } walk_;
   friend class EntryMover;
-  // Moves one entry to a fresh block. False when no database points at it.
+  // Moves one entry to a fresh block. False when no database points at it, or a cut is in the middle of it.
   bool MoveEntry(Entry* entry);
   bool CompactEntries(int64_t deadline_us, size_t tolerated);
   bool CompactParts(int64_t deadline_us, size_t tolerated);

@@ -24,6 +24,7 @@ sys.path[:0] = [os.path.join(HERE, "..", "harness"), os.path.join(HERE, "..", "d
 import gen_collections  # noqa: E402,F401
 import gen_strings  # noqa: E402,F401
 import gen_zsets  # noqa: E402,F401
+import big_values  # noqa: E402
 import idempotent_ids  # noqa: E402
 import round_trip  # noqa: E402
 import shutdowns  # noqa: E402
@@ -406,6 +407,7 @@ def main():
         "idempotent_ids": lambda: idempotent_ids.all_of_it(tally, ours, options.seed),
         "shutdowns": lambda: shutdowns.all_of_it(tally, ours),
         "round_trip": lambda: round_trip.both_ways(tally, ours, options.seed, options.keys),
+        "big_values": lambda: big_values.all_of_it(tally, ours),
         "snapshots": lambda: snapshots.against_model(tally, ours, options.seed, options.snapshots, options.pool),
     }
     for name in options.only.split(",") if options.only else tests:

@@ -23,10 +23,44 @@ CHANCE = {"SPOP", "SORT", "@expire", "RESTORE", "MIGRATE", "WAIT", "FLUSHALL", "
 OWN_DATABASES = (6, 7)
 DATABASES = 16
 ORDERED = 3
+BIG_KEYS = 4  # of each kind, which are written in parts
+BIG = 6000  # elements of each, or more
 
 
-def pool_op(r, keys, other_db):
+def big_fill():
+    """[commands] that make the big keys, a transaction each."""
+    out = []
+    for n in range(BIG_KEYS):
+        out.append([["SET", f"big:text:{n}", "abcdefgh" * 9000], ["SET", f"big:noise:{n}", random.Random(n).randbytes(200_000)]])
+        for at in range(0, BIG, 500):
+            block = range(at, at + 500)
+            out.append([
+                ["HSET", f"big:hash:{n}", *(w for i in block for w in (f"f{i}", "v" * (i % 90)))],
+                ["SADD", f"big:set:{n}", *(f"m{i}" for i in block)],
+                ["ZADD", f"big:zset:{n}", *(w for i in block for w in (i * 7 % 1000, f"m{i}"))],
+                ["RPUSH", f"big:list:{n}", *("e" * (i % 120) + str(i) for i in block)],
+                *(["XADD", f"big:stream:{n}", f"{i + 1}-0", "f", i, "g", "w" * (i % 50)] for i in block),
+            ])  # fmt: skip
+    return out
+
+
+def big_op(r):
+    """A change of a big key; what is left of it to be written comes first."""
+    n, i, text = r.randrange(BIG_KEYS), r.randrange(BIG), "v" * r.choice((1, 10, 100))
+    return r.choice((["HSET", f"big:hash:{n}", f"f{i}", text], ["HDEL", f"big:hash:{n}", f"f{i}"],
+                     ["SREM", f"big:set:{n}", f"m{i}"], ["SADD", f"big:set:{n}", f"m{i}"],
+                     ["ZADD", f"big:zset:{n}", i, f"m{i}"], ["ZADD", f"big:zset:{n}", "-0.0", f"m{i}"],
+                     ["LSET", f"big:list:{n}", i // 2, text], ["RPOPLPUSH", f"big:list:{n}", f"big:list:{n}"],
+                     ["XDEL", f"big:stream:{n}", f"{i}-0"], ["XTRIM", f"big:stream:{n}", "MAXLEN", BIG - i // 60],
+                     ["APPEND", f"big:text:{n}", "tail"], ["SETRANGE", f"big:noise:{n}", i, text],
+                     ["PEXPIREAT", f"big:hash:{n}", 4_000_000_000_000 + i], ["RENAME", f"big:set:{n}", f"big:set:{n}"],
+                     ["MOVE", f"big:zset:{n}", 3], ["COPY", f"big:zset:{n}", f"big:zset:{i % BIG_KEYS}", "REPLACE"]))  # fmt: skip
+
+
+def pool_op(r, keys, other_db, big=True):
     """A command on one of many keys, whose numbers tell their types; some go to another database."""
+    if big and r.random() < 0.004:
+        return big_op(r)
     n = r.randrange(keys)
     kind, key = n % 6, f"k:{n}"
     small, text = r.randrange(30), "v" * r.choice((1, 10, 100, 700))
@@ -76,7 +110,8 @@ class Writer(threading.Thread):
             if self.r.random() < 0.001 and self.own is None:
                 out.append((4, [["FLUSHDB"] if self.r.random() < 0.5 else ["SWAPDB", 3, 4]]))
             count, other_db = self.r.choice((1, 1, 2)), 3 if self.own is None else self.own + len(OWN_DATABASES)
-            out.append((self.own or 0, [pool_op(self.r, self.keys, other_db) for _ in range(count)]))
+            big = self.own is None
+            out.append((self.own or 0, [pool_op(self.r, self.keys, other_db, big) for _ in range(count)]))
         return out
 
     def play(self, c, steps):
@@ -210,7 +245,8 @@ def against_model(tally, command, seed, count, keys):
         filler = Writer(server, 0, seed * 100 + 50, keys)
         with server.connect(120) as c:
             for i in range(0, keys, 500):  # so that the walk takes its time
-                filler.play(c, [(0, [pool_op(r, keys, 3) for _ in range(40)]) for _ in range(25)])
+                filler.play(c, [(0, [pool_op(r, keys, 3, False) for _ in range(40)]) for _ in range(25)])
+            filler.play(c, [(0, commands) for commands in big_fill()])
         crew[0].log = filler.log
         model = Model(oracle, crew)
         for writer in crew:
@@ -222,6 +258,8 @@ def against_model(tally, command, seed, count, keys):
                     writer.go.set()
                 time.sleep(r.uniform(0.02, 0.15))
                 rewrite = n % 4 == 3
+                c.call("DEBUG", "SNAPSHOT", "STRESS" if n % 2 == 0 else "AUTO")
+                c.call("DEBUG", "COMPACTION", "STRESS" if n % 5 < 3 else "AUTO")
                 before = int(c.value("GET", "count"))
                 reply = c.call("BGREWRITEAOF" if rewrite else "BGSAVE")
                 what = f"snapshot {n} ({'rewrite' if rewrite else 'save'})"
@@ -245,6 +283,11 @@ def against_model(tally, command, seed, count, keys):
                 detail = "" if same else difference(loaded, model.c)
                 if not tally.check(same, f"{what} is the state after {where} transactions and {own}", detail):
                     break
+            c.call("CONFIG", "SET", "aof-use-rdb-preamble", "no")
+            for writer in crew:
+                writer.go.set()
+            tally.check(c.call("BGREWRITEAOF")[0] == "+", "a rewrite as commands begins")
+            tally.check(wait_for(c, lambda said: b"aof_rewrite_in_progress:0" in said), "a rewrite as commands ends")
             for writer in crew:
                 writer.over.set()
             for writer in crew:

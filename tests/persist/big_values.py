@@ -1,0 +1,140 @@
+"""Values that are too big for one slice of a snapshot's walk: the others are served meanwhile, the memory stays, and
+what changes during it is in the file as it was."""
+
+import os
+import random
+import shutil
+import time
+
+from servers import ORACLE, Server
+
+FIELDS = 300_000
+MOST_BYTES = 32 << 20  # that a save may take, beside what the write to a value that is being written takes
+MOST_PING = 0.1
+
+
+def fill(c):
+    for at in range(0, FIELDS, 1000):
+        block = range(at, at + 1000)
+        c.pipeline([
+            ["HSET", "hash", *(w for i in block for w in (f"field:{i}", f"value:{i}"))],
+            ["SADD", "set", *(f"member:{i}" for i in block)],
+            ["ZADD", "zset", *(w for i in block for w in (i % 777, f"member:{i}"))],
+            ["RPUSH", "list", *(f"element number {i}" for i in block)],
+        ])  # fmt: skip
+    c.pipeline([["XADD", "stream", f"{i + 1}-1", "field", i, "other", "x" * (i % 40)] for i in range(FIELDS // 8)])
+    c.call("XGROUP", "CREATE", "stream", "group", "0")
+    for i in range(20):
+        c.call("XREADGROUP", "GROUP", "group", f"consumer:{i}", "COUNT", FIELDS // 200, "STREAMS", "stream", ">")
+    c.call("SET", "noise", random.Random(1).randbytes(60_000_000))
+    c.call("SET", "text", "some text and more of it, " * 2_000_000)
+    c.call("RPUSH", "long", random.Random(2).randbytes(3_000_000), "b", "c" * 2_000_000)
+
+
+def resident(server):
+    with open(f"/proc/{server.pid}/statm") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def is_sanitized(server):
+    """By its shadow memory."""
+    with open(f"/proc/{server.pid}/statm") as f:
+        return int(f.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") > 1 << 40
+
+
+def watch(server, c, field):
+    """Until it is over: (worst PING, resident memory at most)."""
+    worst = peak = 0
+    until = time.monotonic() + 300
+    with server.connect(300) as pinger:
+        while time.monotonic() < until:
+            for _ in range(20):
+                began = time.perf_counter()
+                pinger.call("PING")
+                worst = max(worst, time.perf_counter() - began)
+                peak = max(peak, resident(server))
+                time.sleep(0.0005)
+            if field in c.value("INFO", "persistence"):
+                break
+    return worst, peak
+
+
+def as_redis_reads_it(tally, what, path, wanted, extra=()):
+    with Server(ORACLE, extra, wait=False) as oracle:
+        oracle.kill()
+        if os.path.isdir(path):
+            shutil.copytree(path, os.path.join(oracle.folder, "appendonlydir"), dirs_exist_ok=True)
+        else:
+            shutil.copy(path, os.path.join(oracle.folder, "dump.rdb"))
+        oracle.start()
+        with oracle.connect(120) as c:
+            tally.check(c.value("DEBUG", "DIGEST") == wanted, what)
+            pending = c.value("XPENDING", "stream", "group")
+            tally.check(pending[0] == FIELDS // 10 and len(pending[3]) == 20, f"{what}: what is pending", str(pending[:3]))
+
+
+def quiet(tally, command, threads, names):
+    """Nobody changes them."""
+    with Server(command, ["--threads", str(threads), "--save", "", "--auto-aof-rewrite-percentage", "0"]) as server:
+        with server.connect(300) as c:
+            fill(c)
+            wanted = c.value("DEBUG", "DIGEST")
+            for name, orders, field in (
+                ("BGSAVE", [["BGSAVE"]], b"rdb_bgsave_in_progress:0"),
+                ("the base of an AOF", [["CONFIG", "SET", "aof-use-rdb-preamble", "no"], ["CONFIG", "SET", "appendonly", "yes"]],
+                 b"aof_rewrite_in_progress:0"),
+            ):  # fmt: skip
+                if name not in names:
+                    continue
+                before = resident(server)
+                for order in orders:
+                    c.call(*order)
+                worst, peak = watch(server, c, field)
+                what = f"{name} of big values, {threads} threads"
+                if not is_sanitized(server):
+                    grown = (peak - before) >> 20
+                    tally.check(peak - before < MOST_BYTES, f"{what}: memory", f"{grown} MB more")
+                    tally.check(worst < MOST_PING, f"{what}: PING", f"{worst * 1000:.1f} ms")
+                if name == "BGSAVE":
+                    as_redis_reads_it(tally, what, os.path.join(server.folder, "dump.rdb"), wanted)
+                else:
+                    folder = os.path.join(server.folder, "appendonlydir")
+                    as_redis_reads_it(tally, what, folder, wanted, ["--appendonly", "yes"])
+
+
+def changed_meanwhile(tally, command):
+    """Each of them, while it is being written."""
+    with Server(command, ["--save", ""]) as server, server.connect(300) as c:
+        fill(c)
+        c.call("DEBUG", "SNAPSHOT", "STRESS")
+        wanted = c.value("DEBUG", "DIGEST")
+        c.call("BGSAVE")
+        for order in (["HSET", "hash", "field:7", "changed"], ["SREM", "set", "member:9"], ["ZADD", "zset", 5, "new"],
+                      ["LPOP", "list"], ["XADD", "stream", "*", "a", "b"], ["APPEND", "noise", "x"],
+                      ["SETRANGE", "text", 5, "x"], ["UNLINK", "long"], ["RENAME", "text", "hash"]):  # fmt: skip
+            time.sleep(0.02)
+            tally.check(c.call(*order)[0] != "-", f"{order[0]} while it is saved")
+        watch(server, c, b"rdb_bgsave_in_progress:0")
+        as_redis_reads_it(tally, "what it was at the cut", os.path.join(server.folder, "dump.rdb"), wanted)
+        c.call("BGSAVE")
+        c.call("FLUSHALL")
+        watch(server, c, b"rdb_bgsave_in_progress:0")
+        tally.check(b"rdb_last_bgsave_status:ok" in c.value("INFO", "persistence"), "a save of what is flushed")
+        fill(c)
+        c.call("BGSAVE")
+        time.sleep(0.05)
+        tally.check(c.call("SAVE")[1] == b"ERR Background save already in progress", "SAVE in the middle of one")
+        wanted = c.value("DEBUG", "DIGEST")
+        tally.check(c.call("DEBUG", "RELOAD") == ("+", b"OK"), "RELOAD in the middle of one")
+        tally.check(c.value("DEBUG", "DIGEST") == wanted, "it is the same again")
+        c.call("BGSAVE")
+        time.sleep(0.05)
+        c.send("SHUTDOWN", "NOSAVE")  # gives the save up
+        tally.check(server.process.wait(60) == 0, "SHUTDOWN in the middle of one")
+        tally.check(not [f for f in os.listdir(server.folder) if f.startswith("temp-")], "no file of it is left")
+
+
+def all_of_it(tally, command):
+    quiet(tally, command, 1, {"BGSAVE", "the base of an AOF"})
+    quiet(tally, command, 2, {"BGSAVE"})
+    changed_meanwhile(tally, command)
