@@ -46,7 +46,7 @@ class Watch:
         self.going = False
         self.thread.join(5)
         self.prober.stop()
-        return {"resident": round(self.resident / LIMIT, 3), "ping_ms": self.prober.worst_ms,
+        return {"resident": round(self.resident / LIMIT, 3), "ping_ms": self.prober.worst_ms, "raw_ms": self.prober.raw_ms,
                 "late_ms": self.prober.late_ms}  # fmt: skip
 
 
