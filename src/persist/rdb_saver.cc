@@ -1,6 +1,7 @@
 #include "persist/rdb_saver.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <utility>
@@ -12,6 +13,13 @@
 #include "store/shard.h"
 
 namespace brim {
+
+namespace {
+
+// Of the writing thread: where there are not enough processors for all, who serves clients goes first.
+constexpr int kNice = 10;
+
+}  // namespace
 
 RdbSaver::~RdbSaver() {
   if (thread_.joinable()) thread_.join();
@@ -176,6 +184,7 @@ bool RdbSaver::WritePiece(const SavePiece& piece) {
 // After an error the pieces are still taken, so that the cut comes to its end.
 void RdbSaver::Run() {
   pthread_setname_np(pthread_self(), "brim-rdb");
+  setpriority(PRIO_PROCESS, 0, kNice);
   int64_t cpu_us = ThreadCpuUs();
   for (SavePiece piece; queue_->Pop(&piece);) {
     if (good_ && cancelled_.load(std::memory_order_relaxed)) {
