@@ -67,6 +67,15 @@ void RdbSaver::PushHeader() {
     }
     header.Header(options_.now_s, options_.used_memory, options_.aof_base, version);
     for (const std::string& text : options_.functions) header.Function(text);
+    for (int db = 0; db < shards[0].databases(); db++) {
+      uint64_t keys = 0;
+      uint64_t expires = 0;
+      for (int i = 0; i < shards.count(); i++) {
+        keys += shards[i].db(db).size();
+        expires += shards[i].db(db).expires();
+      }
+      if (keys > 0) header.DatabaseSize(db, keys, expires);
+    }
     queue_->Push({header.TakeBytes(), {}});
   } else {
     CommandWriter header;

@@ -155,6 +155,13 @@ void RdbWriter::SelectDb(int db) {
   Length(static_cast<uint64_t>(db));
 }
 
+void RdbWriter::DatabaseSize(int db, uint64_t keys, uint64_t expires) {
+  SelectDb(db);
+  Byte(rdb::kResizeDb);
+  Length(keys);
+  Length(expires);
+}
+
 uint8_t RdbWriter::TypeOf(const Value& value) const {
   switch (value.type()) {
     case Type::kList:

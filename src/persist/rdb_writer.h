@@ -27,6 +27,8 @@ class RdbWriter final : public EntryWriter {
   // What the file begins and (but for the checksum) ends with. `version`: the lowest that has all that follows.
   void Header(int64_t now_s, int64_t used_memory, bool aof_base, int version);
   void SelectDb(int db) override;
+  // A hint for whoever loads it: how many keys the database has, and how many of them an expiry.
+  void DatabaseSize(int db, uint64_t keys, uint64_t expires);
 
   // A key with its expiry, its access where the policy wants it, and its value. A blob that is left out is to be
   // written as LongString does.
