@@ -154,8 +154,14 @@ bool RdbSaver::Take(Shard& shard, int db, const KeyRef& ref, const CutPace& pace
     keys_.fetch_add(1, std::memory_order_relaxed);
   }
   stream.writer->SetHurry(pace.hurry);
+  int64_t wait_until = 0;
   while (!Step(stream, ref)) {
-    if (pace.hurry) continue;
+    if (pace.hurry) {
+      if (queue_->bytes(stream.lane) < kQueueBytes) continue;
+      if (wait_until == 0) wait_until = MonotonicUs() + kLongestWaitUs;
+      queue_->AwaitRoom(stream.lane, kQueueBytes, wait_until);
+      continue;
+    }
     bool over = Cut::stress.load(std::memory_order_relaxed) || SliceOver(shard.lock(), pace.deadline_us);
     if (!over && queue_->bytes(stream.lane) < kLaneBytes) continue;
     if (!goes_on) open_.fetch_add(1, std::memory_order_relaxed);

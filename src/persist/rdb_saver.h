@@ -56,6 +56,8 @@ class RdbSaver final : public CutSink {
  private:
   static constexpr size_t kQueueBytes = 8 << 20;
   static constexpr size_t kLaneBytes = 1 << 20;  // of a big value
+  // How long a command that changes a big value waits for the disk, all together, before memory is taken instead.
+  static constexpr int64_t kLongestWaitUs = 1'000'000;
   // What entries are written into, one after the other.
   struct Stream {
     std::unique_ptr<EntryWriter> writer;

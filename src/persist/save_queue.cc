@@ -1,6 +1,17 @@
 #include "persist/save_queue.h"
 
+#include <chrono>
+#include <thread>
+
+#include "base/monotonic.h"
+
 namespace brim {
+
+namespace {
+
+constexpr std::chrono::microseconds kNap(100);
+
+}  // namespace
 
 void SaveQueue::Add(size_t lane, SavePiece piece, bool first, bool last) {
   bytes_.fetch_add(piece.size(), std::memory_order_relaxed);
@@ -9,6 +20,14 @@ void SaveQueue::Add(size_t lane, SavePiece piece, bool first, bool last) {
   lanes_[lane].pieces.push_back({std::move(piece), last});
   if (first) order_.push_back(lane);
   wake_.notify_one();
+}
+
+void SaveQueue::AwaitRoom(size_t lane, size_t most, int64_t until_us) const {
+  auto comes_to_it = [&] {
+    size_t open = open_.load(std::memory_order_relaxed);
+    return open == 0 || open == lane + 1;
+  };
+  while (bytes(lane) >= most && comes_to_it() && MonotonicUs() < until_us) std::this_thread::sleep_for(kNap);
 }
 
 void SaveQueue::End() {

@@ -66,6 +66,10 @@ class SaveQueue {
   bool Pop(SavePiece* piece);
   void Done(SavePiece piece);
 
+  // Waits until less than `most` bytes of the lane are left, or the time (monotonic) is over; not at all while the
+  // record that is being written is another lane's. Any thread.
+  void AwaitRoom(size_t lane, size_t most, int64_t until_us) const;
+
   // What waits or is being written; of one lane. Any thread, no lock.
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   size_t bytes(size_t lane) const { return lanes_[lane + 1].bytes.load(std::memory_order_relaxed); }
@@ -90,7 +94,7 @@ class SaveQueue {
   std::deque<size_t> order_;        // lanes, by when a record of theirs began; guarded, as what follows
   std::vector<Lane> lanes_;         // 0: pieces by themselves; their bytes are not
   std::vector<std::string> spare_;  // of kPieceRoom
-  size_t open_ = 0;                 // whose record has to be gone on with
+  std::atomic<size_t> open_{0};     // whose record has to be gone on with
   size_t taken_ = 0;                // where the piece that is being written was
   bool ended_ = false;
   std::atomic<size_t> bytes_{0};

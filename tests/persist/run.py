@@ -392,6 +392,7 @@ def main():
     parser.add_argument("--snapshots", type=int, default=6, help="compared with a model")
     parser.add_argument("--pool", type=int, default=12000, help="keys that are written to meanwhile")
     parser.add_argument("--keys", type=int, default=10000, help="of the round trips")
+    parser.add_argument("--fields", type=int, default=100_000, help="of the big values")
     parser.add_argument("--only", help="names of tests, with commas")
     options = parser.parse_args()
     tally, r, ours = Tally(), random.Random(options.seed), options.server
@@ -407,7 +408,7 @@ def main():
         "idempotent_ids": lambda: idempotent_ids.all_of_it(tally, ours, options.seed),
         "shutdowns": lambda: shutdowns.all_of_it(tally, ours),
         "round_trip": lambda: round_trip.both_ways(tally, ours, options.seed, options.keys),
-        "big_values": lambda: big_values.all_of_it(tally, ours),
+        "big_values": lambda: big_values.all_of_it(tally, ours, options.fields),
         "snapshots": lambda: snapshots.against_model(tally, ours, options.seed, options.snapshots, options.pool),
     }
     for name in options.only.split(",") if options.only else tests:

@@ -4,11 +4,14 @@
 #include <gtest/gtest.h>
 #include <liblzf/lzf.h>
 
+#include <algorithm>
+#include <chrono>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/monotonic.h"
 #include "persist/rdb_writer.h"
 
 namespace brim {
@@ -81,6 +84,42 @@ TEST(SaveQueue, ManyWriters) {
     at++;
   }
   EXPECT_EQ(records, kWriters * kRecords);
+}
+
+TEST(SaveQueue, WaitsForALaneThatIsBeingWritten) {
+  constexpr size_t kPiece = 1000;
+  constexpr size_t kMost = 4 * kPiece;
+  SaveQueue queue(2);
+  size_t longest = 0;
+  std::thread writer([&queue] {
+    for (SavePiece piece; queue.Pop(&piece);) {
+      std::this_thread::sleep_for(std::chrono::microseconds(300));
+      queue.Done(std::move(piece));
+    }
+  });
+  for (int i = 0; i < 200; i++) {
+    queue.PushPart(1, {std::string(kPiece, 'x'), {}}, i == 0, i == 199);
+    longest = std::max(longest, queue.bytes(1));
+    queue.AwaitRoom(1, kMost, INT64_MAX);
+  }
+  queue.End();
+  writer.join();
+  EXPECT_LE(longest, kMost);
+  EXPECT_GE(longest, 2 * kPiece);
+}
+
+TEST(SaveQueue, WaitsForNoOtherLane) {
+  SaveQueue queue(2);
+  queue.PushPart(0, {"1", {}}, true, false);
+  SavePiece piece;
+  ASSERT_TRUE(queue.Pop(&piece));  // the record of lane 0 is being written now
+  queue.Done(std::move(piece));
+  queue.PushPart(1, {"x", {}}, true, true);
+  queue.AwaitRoom(1, 1, INT64_MAX);
+  int64_t until = MonotonicUs() + 2000;
+  queue.PushPart(0, {"2", {}}, false, false);
+  queue.AwaitRoom(0, 1, until);
+  EXPECT_GE(MonotonicUs(), until);
 }
 
 std::string Unpacked(const std::string& packed, size_t size) {
