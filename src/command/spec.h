@@ -44,6 +44,16 @@ enum CommandFlag : uint32_t {
   kNoTouchKeys = 1u << 28,  // looking at keys neither refreshes their access nor counts hits (OBJECT, TTL, TYPE ...)
   kRunsScript = 1u << 30,   // runs others as one: their shards are found out as it goes (server/script_run.cc)
 };
+static_assert((uint64_t{kWrite} + kReadonly + kDenyOom + kAdmin + kPubSub + kNoScript + kBlocking + kLoading + kStale +
+               kSkipMonitor + kSkipSlowlog + kAsking + kFast + kNoAuth + kMayReplicate + kSentinel + kOnlySentinel +
+               kNoAsyncLoading + kNoMulti + kAllowBusy + kMovableKeys + kProtected + kTouchesArbitraryKeys +
+               kNoMandatoryKeys + kSysCommand + kAllShards + kExclusive + kWhileSubscribed + kNoTouchKeys +
+               kRunsScript) == (kWrite | kReadonly | kDenyOom | kAdmin | kPubSub | kNoScript | kBlocking | kLoading |
+                                kStale | kSkipMonitor | kSkipSlowlog | kAsking | kFast | kNoAuth | kMayReplicate |
+                                kSentinel | kOnlySentinel | kNoAsyncLoading | kNoMulti | kAllowBusy | kMovableKeys |
+                                kProtected | kTouchesArbitraryKeys | kNoMandatoryKeys | kSysCommand | kAllShards |
+                                kExclusive | kWhileSubscribed | kNoTouchKeys | kRunsScript),
+              "each flag is a bit of its own");
 
 // ACL categories that the flags do not imply (those are derived by CategoriesOf in acl-free code: read, write, fast,
 // slow, admin, dangerous, blocking, pubsub, keyspace by group).

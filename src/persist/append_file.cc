@@ -107,4 +107,9 @@ bool ReplaceFile(const std::string& folder, const std::string& name, std::string
   return SyncFolder(folder, error);
 }
 
+uint64_t FileBytes(const std::string& path) {
+  struct stat about;
+  return stat(path.c_str(), &about) == 0 ? static_cast<uint64_t>(about.st_size) : 0;
+}
+
 }  // namespace brim

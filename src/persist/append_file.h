@@ -47,4 +47,7 @@ bool MakeDurableFolder(const std::string& parent, const std::string& folder, std
 // there, and only a crash tells which of the two it will have been.
 bool ReplaceFile(const std::string& folder, const std::string& name, std::string_view text, std::string* error);
 
+// Bytes of the file; 0 when there is none.
+uint64_t FileBytes(const std::string& path);
+
 }  // namespace brim

@@ -1,6 +1,5 @@
 // Loading the append-only file: the base, the increments, or an old single file.
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,11 +39,6 @@ bool ReadWholeFile(const std::string& path, std::string* text) {
 }
 
 bool Exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
-
-uint64_t SizeOf(const std::string& path) {
-  struct stat about;
-  return stat(path.c_str(), &about) == 0 ? static_cast<uint64_t>(about.st_size) : 0;
-}
 
 bool BeginsWithSnapshot(const std::string& path) {
   char magic[5] = {};
@@ -249,7 +243,7 @@ bool Aof::LoadFiles(Worker& worker) {
   closed_size_ = 0;
   server.loading.total_bytes = 0;
   for (const std::string& name : names) {
-    server.loading.total_bytes += SizeOf(PathOf(name));
+    server.loading.total_bytes += FileBytes(PathOf(name));
     if (Exists(PathOf(name))) continue;
     LogWarning("The AOF file " + name + " doesn't exist");
     return false;
@@ -258,7 +252,7 @@ bool Aof::LoadFiles(Worker& worker) {
   bool cut_off;
   if (manifest_.base && !LoadFile(worker, PathOf(names[0]), names.size() == 1 ? Harm::kCutOff : Harm::kNone, &cut_off))
     return false;
-  if (manifest_.base) closed_size_ = SizeOf(PathOf(names[0]));
+  if (manifest_.base) closed_size_ = FileBytes(PathOf(names[0]));
   return LoadIncrements(worker);
 }
 
@@ -269,12 +263,12 @@ bool Aof::LoadIncrements(Worker& worker) {
     auto is_empty = [this](const AofFile& file) { return IsEmptyIncrement(PathOf(file.name)); };
     bool last = std::all_of(files.begin() + static_cast<ptrdiff_t>(i) + 1, files.end(), is_empty);
     AofMark next = i + 1 < files.size() ? ReadAofMark(PathOf(files[i + 1].name)) : AofMark();
-    bool shorter = next.open && SizeOf(path) < next.size;
+    bool shorter = next.open && FileBytes(path) < next.size;
     bool cut_off;
     server.loading.bytes_before = closed_size_;
     Harm harm = next.open || next.damaged ? Harm::kHoles : last ? Harm::kCutOff : Harm::kNone;
     if (!LoadFile(worker, path, harm, &cut_off)) return false;
-    closed_size_ += SizeOf(path);
+    closed_size_ += FileBytes(path);
     if ((!cut_off || last) && !shorter) continue;
     // The power went before this increment was on the disk: what follows it has lost its ground.
     if (!server.config().aof_load_truncated) {

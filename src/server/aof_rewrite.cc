@@ -2,7 +2,6 @@
 // manifest that names the base, the end of the old files. What waits for the disk is done by threads of their own, and
 // the workers only learn how it went.
 #include <pthread.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,11 +30,6 @@ constexpr uint64_t kFailuresAtOnce = 3;
 constexpr int64_t kFailureWaitS = 60;
 constexpr int64_t kFailureWaitMostS = 3600;
 constexpr int64_t kFreeFileUs = 300;
-
-uint64_t FileSize(const std::string& path) {
-  struct stat about;
-  return stat(path.c_str(), &about) == 0 ? static_cast<uint64_t>(about.st_size) : 0;
-}
 
 }  // namespace
 
@@ -235,7 +229,7 @@ void Aof::Published(AofDiskJob& job) {
   figures_.rewrites++;
   healed_sync_failures_ = rewrite_sync_failures_;
   healed_lost_ = rewrite_lost_;
-  closed_size_ = FileSize(PathOf(manifest_.base->name));
+  closed_size_ = FileBytes(PathOf(manifest_.base->name));
   if (state_ == State::kWaiting) SetState(State::kOn);
   rewrite_base_size_ = Sizes().current;
   LogNotice("Background AOF rewrite finished successfully");
