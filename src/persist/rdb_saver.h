@@ -50,6 +50,7 @@ class RdbSaver final : public CutSink {
   bool Take(Shard& shard, int db, const KeyRef& ref, const CutPace& pace) override;
   bool HasRoom(Shard& shard) override;
   bool Alone() override { return open_.load(std::memory_order_relaxed) > 0; }
+  bool Urgent() override { return Alone() && queue_->bytes() > kQueueBytes; }
   void ShardDone(Shard& shard) override;
   int64_t TakeBackgroundUs() override { return writer_us_.exchange(0, std::memory_order_relaxed); }
 

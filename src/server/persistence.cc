@@ -24,6 +24,7 @@ Persistence persistence;
 namespace {
 
 constexpr int64_t kSliceUs = 200;
+constexpr int64_t kUrgentSliceUs = 1000;
 constexpr int64_t kDiskUs = 1000;            // to wait when the disk is slower
 constexpr int64_t kBusyUs = 5000;            // since the last command: the server counts as busy
 constexpr int kBusyPercent = 12;             // of one thread's time, all threads' together, for the save while it is
@@ -134,7 +135,8 @@ bool Persistence::Turn(Worker& worker, int64_t now_us) {
   bool walked = false;
   auto step = static_cast<int>(server.workers().size());
   int64_t start = MonotonicUs();
-  int64_t deadline = start + kSliceUs;
+  bool urgent = Cut::Urgent();
+  int64_t deadline = start + (urgent ? kUrgentSliceUs : kSliceUs);
   for (int i = worker.index(); i < shards.count(); i += step) {
     KeptGuard guard(shards[i]);
     if (guard && Cut::Done(shards[i])) continue;
@@ -152,7 +154,7 @@ bool Persistence::Turn(Worker& worker, int64_t now_us) {
   latency_monitor.Note(LatencyEvent::kSaveSlice, end - start);
   // Clients are served on some thread: most of the time is theirs.
   int64_t used = end - start + Cut::TakeBackgroundUs();
-  if (now_us - server.last_busy_us.load(std::memory_order_relaxed) < kBusyUs) {
+  if (!urgent && now_us - server.last_busy_us.load(std::memory_order_relaxed) < kBusyUs) {
     int walking = Cut::Alone() ? 1 : step;
     worker.next_cut_us = end + std::min(used * (100 - kBusyPercent) / kBusyPercent * walking, kLongestRestUs);
   }

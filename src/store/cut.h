@@ -36,6 +36,8 @@ class CutSink {
   virtual bool HasRoom(Shard& shard) = 0;
   // Whether one shard's walk holds up all the others. Any thread, no lock.
   virtual bool Alone() = 0;
+  // Whether that one should come to its end: what others handed over meanwhile has become much. Any thread, no lock.
+  virtual bool Urgent() = 0;
   // The shard's last entry was taken.
   virtual void ShardDone(Shard& shard) = 0;
   // CPU time that threads of its own have used since it was asked last, microseconds. Any thread, no lock.
@@ -53,6 +55,7 @@ class Cut {
   // While one is running: whether the sink takes more from the shard's walk. Needs its lock.
   static bool HasRoom(Shard& shard) { return sink_->HasRoom(shard); }
   static bool Alone() { return sink_->Alone(); }
+  static bool Urgent() { return sink_->Urgent(); }
   static int64_t TakeBackgroundUs() { return sink_->TakeBackgroundUs(); }
   // Whether the walk is done with the shard. Needs its lock.
   static bool Done(const Shard& shard);
