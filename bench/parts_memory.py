@@ -60,11 +60,18 @@ def calmer(one, other):
     """The later of two runs of memory_limit, with the better PINGs and the worse of everything that is a promise."""
     for phase, result in other.items():
         before = one[phase]
-        result["ping_ms"] = min(result["ping_ms"], before["ping_ms"])
+        for best in ("ping_ms", "raw_ms", "late_ms"):
+            result[best] = min(result[best], before[best])
         for worst in ("resident", "used", "errors"):
             if worst in result:
                 result[worst] = max(result[worst], before[worst])
     return other
+
+
+def add_pings(table, what, mine, other):
+    table.at_most(f"{what}: worst PING", mine["ping_ms"], other["ping_ms"], CHURN_PING_BAR_MS, " ms")
+    table.add(f"{what}: worst PING, stalls and all", f"{mine['raw_ms']} ms", f"{other['raw_ms']} ms")
+    table.add(f"{what}: longest stall of a processor", f"{mine['late_ms']} ms", f"{other['late_ms']} ms")
 
 
 def part_limit(table, run):
@@ -80,13 +87,13 @@ def part_limit(table, run):
         table.at_most(f"{what}: used / maxmemory", mine["used"], other["used"], LIMIT_BAR)
         table.at_most(f"{what}: error replies", mine["errors"], other["errors"], 0)
         table.at_most(f"{what}: resident / maxmemory", mine["resident"], other["resident"], RESIDENT_BAR)
-        table.at_most(f"{what}: worst PING", mine["ping_ms"], other["ping_ms"], CHURN_PING_BAR_MS, " ms")
+        add_pings(table, what, mine, other)
         table.add(f"{what}: SETs a second", f"{mine['rate']:,}", f"{other['rate']:,}", ">= redis-server",
                   mine["rate"] >= other["rate"])  # fmt: skip
         for phase, verb in (("snapshot", "BGSAVE"), ("rewrite", "BGREWRITEAOF")):
             mine, other, what = ours[phase], theirs[phase], f"{verb} under writes, threads {threads}"
             table.at_most(f"{what}: resident / maxmemory", mine["resident"], other["resident"], RESIDENT_BAR)
-            table.at_most(f"{what}: worst PING", mine["ping_ms"], other["ping_ms"], CHURN_PING_BAR_MS, " ms")
+            add_pings(table, what, mine, other)
             table.add(f"{what}: SETs, share of without", mine["rate/without"], other["rate/without"],
                       f">= {SAVE_RATE_BAR}", mine["rate/without"] >= SAVE_RATE_BAR)  # fmt: skip
 

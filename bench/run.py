@@ -66,6 +66,7 @@ def write_report(table, run, started):
 Written by `./dev bench` on {started:%Y-%m-%d %H:%M} UTC. Machine: {machine()}.
 Both servers ran in the same session, without persistence; Brim with `threads 1` where nothing else is said.
 redis-server: {version(run.baseline)}. Brim: commit {commit()}.
+Worst PINGs and GETs are less the time for which the host let a processor of this virtual machine stand still.
 A bar is what this project has promised; absolute figures drift from machine to machine, ratios hold.
 
 """
