@@ -1,8 +1,10 @@
 // The payload of RESTORE, without its version and checksum, up to where rdb_fuzz does not go: at a key. The value is
 // walked and asked for each of its elements, written as DUMP and as commands, changed and freed in slices; nothing of
 // it is left in the heap.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,8 +29,10 @@ using namespace brim;
 
 constexpr size_t kAskedMost = 300;  // elements that are looked up: in a listpack each is a walk
 
-void Require(bool condition) {
-  if (!condition) abort();
+void Require(bool condition, std::source_location where = std::source_location::current()) {
+  if (condition) return;
+  fprintf(stderr, "line %u does not hold\n", where.line());
+  abort();
 }
 
 // False: not a payload.
@@ -139,7 +143,8 @@ void ChangeProducers(Stream& stream) {
     Require(FindRecord(stream, pid, iid, at_ms) != nullptr);
     if (FindRecord(stream, pid, "a new one", at_ms) == nullptr) {
       DropUpTo(stream, pid, "a new one");
-      AddRecord(stream, pid, "a new one", stream.last_id, at_ms);
+      // A payload may remember ids that are ahead of its last one.
+      AddRecord(stream, pid, "a new one", std::max(stream.last_id, StreamId{static_cast<uint64_t>(at_ms), 0}), at_ms);
       Require(FindRecord(stream, pid, "a new one", at_ms) != nullptr);
       Require(stream.producers->maxsize == 1 || FindRecord(stream, pid, iid, at_ms) != nullptr);
     }
