@@ -109,15 +109,13 @@ bool CommandWriter::ZsetStep(const KeyRef& ref, WritePlace* place) {
   if (place->stage == kNew) place->left = length;
   place->stage = kElements;
   size_t end = ref.external() ? std::min(length, place->cursor + kElementsAStep) : length;
-  uint32_t negative = 0;
   ZsetForRanks(ref, {place->cursor, end}, false, [&](std::string_view member, double score) {
     NextElement({"ZADD", ref.key(), 2}, place);
-    negative += IsNegativeZero(score) ? 1 : 0;
+    place->negative_zeros += IsNegativeZero(score) ? 1 : 0;
     AppendScore(&out_, IsNegativeZero(score) ? 1 : score);
     AppendWord(&out_, member);
     return true;
   });
-  place->negative_zeros += negative;
   place->cursor = end;
   if (end < length) return false;
   if (place->negative_zeros == 0) return true;

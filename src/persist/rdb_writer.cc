@@ -27,7 +27,7 @@ constexpr size_t kWorthCompressing = 20;
 // ids say nothing of a long text) only each 16th of that size is tried, until one shrinks.
 constexpr uint32_t kGivesUpAfter = 16;
 constexpr uint32_t kTriesAgainEach = 16;
-// A longer text is not compressed where that would hold up all else.
+// In a snapshot, where it would hold up all else, a longer text of a collection is not compressed.
 constexpr size_t kLongestAtOnce = 1 << 20;
 constexpr size_t kLongPiece = 64 << 10;
 constexpr size_t kLongTrial = 4 * kLongPiece;  // what does not shrink by then is left
@@ -78,7 +78,8 @@ void RdbWriter::String(std::string_view text) {
     Number(number);
     return;
   }
-  if (text.size() > kWorthCompressing && text.size() <= kLongestAtOnce && TriesToCompress(text.size())) {
+  size_t longest = leaves_blobs_ ? kLongestAtOnce : UINT32_MAX - 1;
+  if (text.size() > kWorthCompressing && text.size() <= longest && TriesToCompress(text.size())) {
     scratch_.resize(text.size());
     unsigned size = lzf_compress(text.data(), static_cast<unsigned>(text.size()), scratch_.data(),
                                  static_cast<unsigned>(text.size() - 4));

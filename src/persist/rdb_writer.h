@@ -30,8 +30,8 @@ class RdbWriter final : public EntryWriter {
   // A hint for whoever loads it: how many keys the database has, and how many of them an expiry.
   void DatabaseSize(int db, uint64_t keys, uint64_t expires);
 
-  // A key with its expiry, its access where the policy wants it, and its value. A blob that is left out is to be
-  // written as LongString does.
+  // A key with its expiry, its access where the policy wants it, and its value. A blob that is left out is
+  // written by the caller, behind LongHead.
   bool KeyStep(const KeyRef& ref, WritePlace* place) override;
   // A value without its key: the type's byte and the content, as DUMP has it. Stops at nothing: O(value).
   void Object(const Value& value);
