@@ -66,7 +66,7 @@ void CutClient(Worker& worker, Connection& connection, size_t bytes, int64_t cli
 size_t KeepClientsInBounds(Worker& worker) {
   int64_t clients = ClientMemory();
   // The commonest case first: no limit is as low as this.
-  if (clients <= MemoryGuard::client_allowance()) return 0;
+  if (clients <= MemoryGuard::client_room_least()) return 0;
   int64_t over = clients - MemoryGuard::ClientRoom();
   if (over <= 0) return 0;
   // What clients have read can be forgotten, which costs them a question more; only then have they to go.
@@ -83,7 +83,7 @@ size_t KeepClientsInBounds(Worker& worker) {
 
 bool CutWhenOver(Connection& connection) {
   int64_t clients = ClientMemory();
-  if (connection.no_evict || clients <= MemoryGuard::client_allowance() || clients <= MemoryGuard::ClientRoom()) {
+  if (connection.no_evict || clients <= MemoryGuard::client_room_least() || clients <= MemoryGuard::ClientRoom()) {
     return false;
   }
   CutClient(*connection.worker, connection, connection.BufferBytes(), clients);

@@ -15,7 +15,6 @@ constexpr int64_t kSampleUs = 50'000;
 constexpr int64_t kSampleNearUs = 1'000;  // when the limit is near
 constexpr int64_t kContainerUs = 1'000'000;
 constexpr int64_t kClientsLeast = 64 * kMegabyte;  // of maxmemory-clients, when it is a percentage
-constexpr int64_t kClientsFloor = 4 * kMegabyte;   // nobody is closed for less
 
 std::atomic<int64_t> cgroup_over{INT64_MIN};
 int guard_percent = 0;
@@ -92,8 +91,10 @@ int64_t MemoryGuard::ClientRoom() {
   int64_t clients = ClientMemory();
   // Half of what the keys leave: buffers that come and go leave free pages behind, which are resident for a while.
   int64_t room = (used_limit() - (UsedMemoryFast() - clients)) / 2;
+  room = std::max(room, client_allowance());
+  // Resident memory has no allowance: before keys go for it, clients do.
   if (int64_t over = ResidentOver(); over > 0) room = std::min(room, clients - over);
-  return std::min(std::max({room, client_allowance(), kClientsFloor}), client_limit());
+  return std::min(std::max(room, kClientsFloor), client_limit());
 }
 
 int64_t MemoryGuard::UsedOver() {

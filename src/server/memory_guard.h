@@ -1,6 +1,7 @@
 #pragma once
 // What the process's memory is held against: maxmemory, the container's or the host's memory, the clients' share. A
 // worker whose turn it is samples resident memory; the others read what it found. docs/pressure.md.
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -25,10 +26,12 @@ class MemoryGuard {
   static int64_t container_limit() { return guard_.load(std::memory_order_relaxed); }
   static int64_t client_limit() { return client_limit_.load(std::memory_order_relaxed); }
   static int64_t footprint() { return footprint_; }
-  // Clients' buffers up to here are not held against the keys.
+  // Clients' buffers up to here are not held against the keys by used memory.
   static int64_t client_allowance() { return client_allowance_.load(std::memory_order_relaxed); }
+  // ClientRoom is never less, whatever the pressure. Cheaper to ask for.
+  static int64_t client_room_least() { return std::min(client_allowance(), kClientsFloor); }
   // What clients' buffers may take now: half of what the keys leave of the limit, at least the allowance, at most
-  // maxmemory-clients; less when resident memory is over its bound. INT64_MAX: no limit.
+  // maxmemory-clients; less, down to kClientsFloor, when resident memory is over its bound. INT64_MAX: no limit.
   static int64_t ClientRoom();
 
   // --- resident memory
@@ -52,6 +55,7 @@ class MemoryGuard {
   static int64_t UsedOver();
 
  private:
+  static constexpr int64_t kClientsFloor = 4 << 20;  // nobody is closed for less
   static void ReadContainer();
   static void SetLimits();
   static void WatchNow(int64_t now_us);

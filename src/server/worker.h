@@ -108,6 +108,9 @@ class Worker {
   // The connection is served at the end of the turn, or as soon as the room gets short; its key is prefetched
   // meanwhile.
   void ServeLater(Connection* connection, std::string_view data);
+  // A connection holds so many bytes of a request that is not whole yet: clients are held to their bounds before these
+  // are many, not only at the end of the turn.
+  void NoteInput(size_t bytes);
   // Turns are kept short, so that a light request does not wait behind heavy ones: when one has become long, a
   // connection whose command is known to take its time is put off (its input kept), and replies are sent in small
   // pieces.
@@ -229,6 +232,7 @@ class Worker {
   std::unique_ptr<char[]> read_buffer_;
   std::unique_ptr<char[]> busy_read_buffer_;  // made when it is needed first
   size_t read_used_ = 0;
+  size_t input_noted_ = 0;
   std::multimap<int64_t, uint64_t> deadlines_;
   int64_t next_second_ms_ = 0;
   uint64_t commands_at_turn_ = 0;
