@@ -154,26 +154,40 @@ void PagePools::Free(void* block) {
   if (page->used == 0) Release(page);
 }
 
+void PagePools::Evacuate(HeapPage* page) {
+  Unlink(page);
+  __atomic_store_n(&page->evacuating, true, __ATOMIC_RELAXED);
+  Link(page);
+}
+
 size_t PagePools::EvacuatePool(int pool, size_t most) {
   HeapPage* in_use = partial_[pool];
   if (in_use == nullptr || in_use->next == nullptr) return 0;
   // The pool's free blocks, without those of the page in use that were never touched: they cost nothing.
   size_t free_blocks = in_use->bump / in_use->block_bytes - in_use->used;
-  std::vector<HeapPage*> pages;
+  size_t count = 0;
   for (HeapPage* page = in_use->next; page != nullptr; page = page->next) {
     free_blocks += page->capacity - page->used;
-    pages.push_back(page);
+    count++;
   }
   if (!compaction_stress.load(std::memory_order_relaxed)) most = std::min(most, free_blocks / in_use->capacity);
+  most = std::min(most, count);
   if (most == 0) return 0;
-  most = std::min(most, pages.size());
+  // Asked for many times a second while memory is short, and then mostly for one page or none: no list is made for one.
   auto emptier = [](const HeapPage* a, const HeapPage* b) { return a->used < b->used; };
-  std::nth_element(pages.begin(), pages.begin() + static_cast<ptrdiff_t>(most) - 1, pages.end(), emptier);
-  for (size_t i = 0; i < most; i++) {
-    Unlink(pages[i]);
-    __atomic_store_n(&pages[i]->evacuating, true, __ATOMIC_RELAXED);
-    Link(pages[i]);
+  if (most == 1) {
+    HeapPage* emptiest = in_use->next;
+    for (HeapPage* page = emptiest->next; page != nullptr; page = page->next) {
+      if (emptier(page, emptiest)) emptiest = page;
+    }
+    Evacuate(emptiest);
+    return 1;
   }
+  std::vector<HeapPage*> pages;
+  pages.reserve(count);
+  for (HeapPage* page = in_use->next; page != nullptr; page = page->next) pages.push_back(page);
+  std::nth_element(pages.begin(), pages.begin() + static_cast<ptrdiff_t>(most) - 1, pages.end(), emptier);
+  for (size_t i = 0; i < most; i++) Evacuate(pages[i]);
   return most;
 }
 

@@ -66,6 +66,7 @@ class PagePools {
   HeapPage*& ListOf(const HeapPage* page);
   void Link(HeapPage* page);
   void Unlink(HeapPage* page);
+  void Evacuate(HeapPage* page);
   size_t EvacuatePool(int pool, size_t most);
 
   HeapPage* partial_[kPools] = {};  // pages with room, the one in use first

@@ -24,9 +24,10 @@ namespace {
 
 constexpr size_t kWorthCompressing = 20;
 // Texts that do not shrink cost more than all the rest of a save. After 16 in a row of about the same size (many short
-// ids say nothing of a long text) only each 16th of that size is tried, until one shrinks.
+// ids say nothing of a long text) only each 16th of that size is tried, after 16 more each 128th, until one shrinks.
 constexpr uint32_t kGivesUpAfter = 16;
 constexpr uint32_t kTriesAgainEach = 16;
+constexpr uint32_t kTriesSeldomEach = 128;
 // In a snapshot, where it would hold up all else, a longer text of a collection is not compressed.
 constexpr size_t kLongestAtOnce = 1 << 20;
 constexpr size_t kLongPiece = 64 << 10;
@@ -126,8 +127,8 @@ bool RdbWriter::TriesToCompress(size_t size) {
   if (!compress_ || hurry_) return false;
   Trials& trials = TrialsOf(size);
   if (trials.in_vain < kGivesUpAfter) return true;
-  trials.passed_by++;
-  return trials.passed_by % kTriesAgainEach == 0;
+  uint32_t each = trials.in_vain < 2 * kGivesUpAfter ? kTriesAgainEach : kTriesSeldomEach;
+  return ++trials.passed_by % each == 0;
 }
 
 void RdbWriter::Function(std::string_view text) {

@@ -5,6 +5,7 @@
 
 #include "base/monotonic.h"
 #include "memory/pressure.h"
+#include "server/chores.h"
 #include "server/config.h"
 #include "server/latency_monitor.h"
 #include "server/memory_guard.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int64_t kSliceUs = 200;
 constexpr int64_t kLookUs = 100'000;
+constexpr int64_t kLookAgainUs = 1000;   // after a slice that found no more to do
 constexpr size_t kIdlePart = 128;        // gaps that are left alone when nothing presses: this part of what is used,
 constexpr size_t kIdleBytes = 16 << 10;  // and this much
 constexpr int64_t kRestUs = 100'000;     // without a command: pages kept for the next blocks are given back
@@ -138,7 +140,7 @@ bool Compactor::Slice(Worker& worker, int first, int step, int64_t slice_us, boo
 }
 
 bool Compactor::Turn(Worker& worker, bool busy, int64_t start) {
-  if (busy) worker.last_busy_us = start;
+  if (busy) worker.last_busy_us.store(start, std::memory_order_relaxed);
   if (start < worker.next_compaction_us) return worker.compacting;
   if (start >= worker.next_defrag_look_us) {
     worker.next_defrag_look_us = start + kLookUs;
@@ -157,18 +159,25 @@ bool Compactor::Turn(Worker& worker, bool busy, int64_t start) {
     return false;
   }
   size_t freed = 0;
-  int threads = static_cast<int>(server.workers().size());
-  bool done = Slice(worker, worker.index(), threads, kSliceUs, pressing, &freed);
-  if (done && !pressing && start - worker.last_busy_us > kRestUs) GiveKeptPages(worker.index(), threads);
+  auto threads = static_cast<int>(server.workers().size());
+  ChoreShare share{.first = worker.index(), .step = threads};
+  if (pressing) share = ChoresOf(worker, start);
+  if (share.step == 0) {
+    worker.next_compaction_us = start + kLookAgainUs;
+    return false;
+  }
+  bool done = Slice(worker, share.first, share.step, kSliceUs, pressing, &freed);
+  bool rests = start - worker.last_busy_us.load(std::memory_order_relaxed) > kRestUs;
+  if (done && !pressing && rests) GiveKeptPages(worker.index(), threads);
   int64_t end = MonotonicUs();
-  worker.next_compaction_us = end + (end - start) * (100 - percent) / percent + (done ? 1000 : 0);
-  worker.compacting = !done;
+  worker.next_compaction_us = end + (end - start) * (100 - percent) / percent + (done ? kLookAgainUs : 0);
+  worker.compacting = !done || share.relieves;
   latency_monitor.Note(LatencyEvent::kDefragCycle, end - start);
   if (freed > 0) CountRung(Rung::kCompact, freed);
   compaction_figures.time_us.fetch_add(static_cast<uint64_t>(end - start), std::memory_order_relaxed);
   compaction_figures.slices.fetch_add(1, std::memory_order_relaxed);
   if (worker.index() == 0) compaction_figures.running_percent.store(done ? 0 : percent, std::memory_order_relaxed);
-  return !done;
+  return worker.compacting;
 }
 
 }  // namespace brim

@@ -8,6 +8,7 @@
 #include "base/monotonic.h"
 #include "memory/account.h"
 #include "server/aof.h"
+#include "server/chores.h"
 #include "server/latency_monitor.h"
 #include "server/log.h"
 #include "server/pause.h"
@@ -28,6 +29,8 @@ constexpr int64_t kUrgentSliceUs = 1000;
 constexpr int64_t kDiskUs = 1000;            // to wait when the disk is slower
 constexpr int64_t kBusyUs = 5000;            // since the last command: the server counts as busy
 constexpr int kBusyPercent = 12;             // of one thread's time, all threads' together, for the save while it is
+constexpr int kRelievingPercent = 25;        // when threads without clients do it
+constexpr int64_t kOthersUs = 1000;          // until a thread with clients looks again whether others do it
 constexpr int64_t kLongestRestUs = 100'000;  // of the walk: a save comes to its end whatever the disk costs
 constexpr int64_t kRetrySeconds = 5;         // after a save that failed
 
@@ -133,11 +136,15 @@ bool Persistence::Turn(Worker& worker, int64_t now_us) {
   if (now_us < worker.next_cut_us) return true;
   bool left = false;
   bool walked = false;
-  auto step = static_cast<int>(server.workers().size());
+  ChoreShare share = ChoresOf(worker, now_us);
+  if (share.step == 0) {
+    worker.next_cut_us = now_us + kOthersUs;
+    return true;
+  }
   int64_t start = MonotonicUs();
   bool urgent = Cut::Urgent();
   int64_t deadline = start + (urgent ? kUrgentSliceUs : kSliceUs);
-  for (int i = worker.index(); i < shards.count(); i += step) {
+  for (int i = share.first; i < shards.count(); i += share.step) {
     KeptGuard guard(shards[i]);
     if (guard && Cut::Done(shards[i])) continue;
     if (guard && Cut::HasRoom(shards[i])) {
@@ -155,8 +162,9 @@ bool Persistence::Turn(Worker& worker, int64_t now_us) {
   // Clients are served on some thread: most of the time is theirs.
   int64_t used = end - start + Cut::TakeBackgroundUs();
   if (!urgent && now_us - server.last_busy_us.load(std::memory_order_relaxed) < kBusyUs) {
-    int walking = Cut::Alone() ? 1 : step;
-    worker.next_cut_us = end + std::min(used * (100 - kBusyPercent) / kBusyPercent * walking, kLongestRestUs);
+    int walking = Cut::Alone() ? 1 : share.workers;
+    int percent = share.relieves ? kRelievingPercent : kBusyPercent;
+    worker.next_cut_us = end + std::min(used * (100 - percent) / percent * walking, kLongestRestUs);
   }
   return left;
 }

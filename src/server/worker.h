@@ -161,8 +161,8 @@ class Worker {
   // Compaction (server/compactor): when the next slice may begin (monotonic), and whether one is left over.
   int64_t next_compaction_us = 0;
   bool compacting = false;
-  int64_t next_cut_us = 0;   // when the next slice of a cut may begin
-  int64_t last_busy_us = 0;  // a turn with commands
+  int64_t next_cut_us = 0;               // when the next slice of a cut may begin
+  std::atomic<int64_t> last_busy_us{0};  // a turn with commands; others look: server/chores
   int64_t next_defrag_look_us = 0;
   int defrag_percent = 0;    // of the time, that active defragmentation wants
   int64_t next_cron_ms = 0;  // 0: Cron is due at the end of this turn
