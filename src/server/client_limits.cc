@@ -20,6 +20,7 @@ namespace {
 constexpr size_t kWorthCutting = 4 << 10;  // clients with less are not what fills the memory
 
 constexpr size_t kSparedBytes = 64 << 10;  // of a client that goes on: what is in a pipeline
+constexpr size_t kInputUnwatched = 1 << 20;
 constexpr int64_t kJustServedMs = 100;
 
 struct Victim {
@@ -79,6 +80,13 @@ size_t KeepClientsInBounds(Worker& worker) {
   }
   if (freed > 0) NoteClientsFreed();
   return freed;
+}
+
+void NoteInput(Worker& worker, size_t bytes) {
+  worker.unwatched_input += bytes;
+  if (worker.unwatched_input < kInputUnwatched) return;
+  worker.unwatched_input = 0;
+  KeepClientsInBounds(worker);
 }
 
 bool CutWhenOver(Connection& connection) {

@@ -12,6 +12,9 @@ class Worker;
 // At the end of a turn, and when one connection's buffers have grown: closes this worker's clients until all clients'
 // buffers fit into MemoryGuard::ClientRoom(). Returns the bytes freed. A few instructions when they fit.
 size_t KeepClientsInBounds(Worker& worker);
+// A connection has come to hold so many bytes of a request that is not whole: KeepClientsInBounds for each megabyte of
+// them, since a turn may read much more.
+void NoteInput(Worker& worker, size_t bytes);
 // In a command that goes on taking memory for its connection: closes it when all clients' memory is over that bound.
 bool CutWhenOver(Connection& connection);
 

@@ -230,7 +230,7 @@ void Connection::SaveRest(std::string_view rest) {
   size_t wanted = parser_.bytes_wanted();
   if (wanted > rest.size()) input_.Reserve(std::min<size_t>(wanted, 1 << 30));
   input_.Append(rest);
-  worker->NoteInput(input_.capacity());
+  NoteInput(*worker, input_.capacity());
 }
 
 void Connection::Serve(std::string_view data) {

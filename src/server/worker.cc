@@ -37,7 +37,6 @@ constexpr uint64_t kGatherReads = 60;     // more of them come together in less 
 constexpr int kGatherUsMax = 70;
 constexpr size_t kGatherHeld = 4;
 constexpr size_t kForgotAtOnce = 1024;  // subscriptions of a connection that is closed
-constexpr size_t kInputUnwatched = 1 << 20;
 constexpr int64_t kSyncPart = 16;
 constexpr int64_t kGatherSyncUsMax = 400;
 
@@ -114,13 +113,6 @@ void Worker::ServeReads() {
   peeked = nullptr;
   reads_.clear();
   read_used_ = 0;
-}
-
-void Worker::NoteInput(size_t bytes) {
-  input_noted_ += bytes;
-  if (input_noted_ < kInputUnwatched) return;
-  input_noted_ = 0;
-  KeepClientsInBounds(*this);
 }
 
 bool Worker::TurnIsLong() const { return __rdtsc() - turn_began_ > long_turn_ticks_; }

@@ -108,9 +108,6 @@ class Worker {
   // The connection is served at the end of the turn, or as soon as the room gets short; its key is prefetched
   // meanwhile.
   void ServeLater(Connection* connection, std::string_view data);
-  // A connection holds so many bytes of a request that is not whole yet: clients are held to their bounds before these
-  // are many, not only at the end of the turn.
-  void NoteInput(size_t bytes);
   // Turns are kept short, so that a light request does not wait behind heavy ones: when one has become long, a
   // connection whose command is known to take its time is put off (its input kept), and replies are sent in small
   // pieces.
@@ -164,10 +161,11 @@ class Worker {
   int64_t next_cut_us = 0;               // when the next slice of a cut may begin
   std::atomic<int64_t> last_busy_us{0};  // a turn with commands; others look: server/chores
   int64_t next_defrag_look_us = 0;
-  int defrag_percent = 0;    // of the time, that active defragmentation wants
-  int64_t next_cron_ms = 0;  // 0: Cron is due at the end of this turn
-  int64_t now_ms = 0;        // refreshed once a turn
-  uint64_t ticks = 0;        // time-stamp counter when the last command ended
+  int defrag_percent = 0;      // of the time, that active defragmentation wants
+  size_t unwatched_input = 0;  // server/client_limits: of requests that are not whole, since it looked
+  int64_t next_cron_ms = 0;    // 0: Cron is due at the end of this turn
+  int64_t now_ms = 0;          // refreshed once a turn
+  uint64_t ticks = 0;          // time-stamp counter when the last command ended
   WatchLimits watch;
 
   // Connections that CLIENT PAUSE holds back.
@@ -232,7 +230,6 @@ class Worker {
   std::unique_ptr<char[]> read_buffer_;
   std::unique_ptr<char[]> busy_read_buffer_;  // made when it is needed first
   size_t read_used_ = 0;
-  size_t input_noted_ = 0;
   std::multimap<int64_t, uint64_t> deadlines_;
   int64_t next_second_ms_ = 0;
   uint64_t commands_at_turn_ = 0;
