@@ -38,21 +38,24 @@ enum CommandFlag : uint32_t {
   kNoMandatoryKeys = 1u << 23,
   kSysCommand = 1u << 24,  // for servers among themselves or for developers: COMMAND DOCS says so
   // Ours, never printed:
+  kElementAt2 = 1u << 25,       // argv[2] names an element of the key's collection (member, field)
   kAllShards = 1u << 26,        // runs with every shard of the server locked (KEYS, FLUSHALL, SCAN's simple cousins)
   kExclusive = 1u << 27,        // runs while every other thread is paused (CONFIG SET, CLIENT KILL, SWAPDB, DEBUG)
   kWhileSubscribed = 1u << 29,  // may be used by a RESP2 client that is subscribed to something
   kNoTouchKeys = 1u << 28,  // looking at keys neither refreshes their access nor counts hits (OBJECT, TTL, TYPE ...)
+  kElementAt3 = 1u << 31,   // argv[3] does
   kRunsScript = 1u << 30,   // runs others as one: their shards are found out as it goes (server/script_run.cc)
 };
 static_assert((uint64_t{kWrite} + kReadonly + kDenyOom + kAdmin + kPubSub + kNoScript + kBlocking + kLoading + kStale +
                kSkipMonitor + kSkipSlowlog + kAsking + kFast + kNoAuth + kMayReplicate + kSentinel + kOnlySentinel +
                kNoAsyncLoading + kNoMulti + kAllowBusy + kMovableKeys + kProtected + kTouchesArbitraryKeys +
-               kNoMandatoryKeys + kSysCommand + kAllShards + kExclusive + kWhileSubscribed + kNoTouchKeys +
-               kRunsScript) == (kWrite | kReadonly | kDenyOom | kAdmin | kPubSub | kNoScript | kBlocking | kLoading |
-                                kStale | kSkipMonitor | kSkipSlowlog | kAsking | kFast | kNoAuth | kMayReplicate |
-                                kSentinel | kOnlySentinel | kNoAsyncLoading | kNoMulti | kAllowBusy | kMovableKeys |
-                                kProtected | kTouchesArbitraryKeys | kNoMandatoryKeys | kSysCommand | kAllShards |
-                                kExclusive | kWhileSubscribed | kNoTouchKeys | kRunsScript),
+               kNoMandatoryKeys + kSysCommand + kElementAt2 + kElementAt3 + kAllShards + kExclusive + kWhileSubscribed +
+               kNoTouchKeys + kRunsScript) ==
+                  (kWrite | kReadonly | kDenyOom | kAdmin | kPubSub | kNoScript | kBlocking | kLoading | kStale |
+                   kSkipMonitor | kSkipSlowlog | kAsking | kFast | kNoAuth | kMayReplicate | kSentinel | kOnlySentinel |
+                   kNoAsyncLoading | kNoMulti | kAllowBusy | kMovableKeys | kProtected | kTouchesArbitraryKeys |
+                   kNoMandatoryKeys | kSysCommand | kElementAt2 | kElementAt3 | kAllShards | kExclusive |
+                   kWhileSubscribed | kNoTouchKeys | kRunsScript),
               "each flag is a bit of its own");
 
 // ACL categories that the flags do not imply (those are derived by CategoriesOf in acl-free code: read, write, fast,

@@ -160,6 +160,37 @@ size_t Dispatcher::RunBatch(Connection& connection) {
   return RefusedForNow(connection, command) ? Begun::kAnswered : Begun::kRuns;
 }
 
+// Pipelines fill one collection: who looks for elements of the same key from here on. Returns the plan behind them.
+size_t Dispatcher::LookAhead(Worker& worker, const Plan* plans, size_t at, size_t count) {
+  const Plan& plan = plans[at];
+  if (!plan.hashed || (plan.command->flags & (kElementAt2 | kElementAt3)) == 0) return at + 1;
+  size_t end = at + 1;
+  while (end < count && plans[end].command == plan.command && plans[end].hashed && plans[end].hash == plan.hash) end++;
+  worker.ahead = {at, end - at};
+  return end;
+}
+
+// Elements of a big collection lie anywhere, and finding one misses the cache two or three times: all are under way at
+// once. The key's shard is locked.
+void Dispatcher::PrefetchElements(Worker& worker, const Command& command) {
+  const Worker::Ahead ahead = std::exchange(worker.ahead, {});
+  ServerContext& context = worker.context;
+  KeyRef ref = shards.Of(context.hash_).db(context.db_).Find(context.hashed_, context.hash_);
+  if (!ref) return;
+  const Table* table = ElementTable(ref);
+  if (table == nullptr) return;
+  size_t element = command.flags & kElementAt2 ? 2 : 3;
+  uint64_t hashes[kMaxPlans];
+  size_t count = 0;
+  for (size_t i = ahead.first; i < ahead.first + ahead.commands; i++) {
+    const ParsedCommand& parsed = worker.parsed[i];
+    if (parsed.argc <= element) continue;
+    hashes[count] = HashBytes(worker.args[parsed.first_arg + element]);
+    table->PrefetchBucket(hashes[count++]);
+  }
+  for (size_t i = 0; i < count; i++) table->PrefetchBlock(hashes[i]);
+}
+
 size_t Dispatcher::RunPlans(Connection& connection) {
   Worker& worker = *connection.worker;
   Plan plans[kMaxPlans];
@@ -174,6 +205,7 @@ size_t Dispatcher::RunPlans(Connection& connection) {
   worker.ticks = __rdtsc();
   size_t i = 0;
   bool plain = false;
+  size_t seen_ahead = 0;  // plans before this one have been looked at
   for (; i < count; i++) {
     const ParsedCommand& parsed = worker.parsed[i];
     std::span<const std::string_view> argv(worker.args.data() + parsed.first_arg, parsed.argc);
@@ -186,8 +218,11 @@ size_t Dispatcher::RunPlans(Connection& connection) {
     context.now_ms_ = worker.now_ms;
     bool simple = plain && IsPlain(plans[i], argv.size());
     Begun begun = simple ? BeginPlain(connection, *plans[i].command) : Begin(connection, plans[i], argv);
-    if (begun == Begun::kRuns) [[likely]]
+    if (begun == Begun::kRuns) [[likely]] {
+      if (i >= seen_ahead && count > 1) seen_ahead = LookAhead(worker, plans, i, count);
       Execute(connection, plans[i], argv);
+      worker.ahead.commands = 0;
+    }
     context.canonical_ = {};
     if (begun == Begun::kHeldBack) return i;
     connection.commands_run++;
@@ -607,6 +642,7 @@ size_t Dispatcher::RunLocked(Worker& worker, const Command& command, uint64_t ma
     }
   }
   worker.context.locked_ = shard_locking ? mask : ~uint64_t{0};
+  if (worker.ahead.commands > 1) PrefetchElements(worker, command);
   size_t refused = CallHandler(worker.context, command);
   Connection& connection = *worker.context.connection_;
   if (connection.tracking != nullptr && (command.flags & kReadonly)) [[unlikely]]

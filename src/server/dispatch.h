@@ -92,6 +92,8 @@ class Dispatcher {
 
   static void MakePlans(Connection& connection, Plan* plans, size_t count);
   static size_t RunPlans(Connection& connection);
+  static size_t LookAhead(Worker& worker, const Plan* plans, size_t at, size_t count);
+  static void PrefetchElements(Worker& worker, const Command& command);
   static void SendPushes(Connection& connection, const Command* command);
   static bool IsPlain(const Connection& connection);
   static bool IsPlain(const Plan& plan, size_t argc);

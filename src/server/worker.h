@@ -143,6 +143,13 @@ class Worker {
     bool wants_replicas;
   };
   std::vector<SyncWaiter> sync_waiters;
+  // How many commands of the batch, from the one in hand on (`parsed` from `first` on), look for an element of the same
+  // key each: server/dispatch prefetches all when it has the key's lock. Less than two: none do.
+  struct Ahead {
+    size_t first = 0;
+    size_t commands = 0;
+  };
+  Ahead ahead;
   // What is known of the first command of the data being served; null: nothing.
   const Peeked* peeked = nullptr;
   Handshakes handshakes{this};

@@ -75,6 +75,20 @@ size_t ValueLength(const Value& value) {
   }
 }
 
+const Table* ElementTable(const Value& value) {
+  if (!value.external()) return nullptr;
+  switch (value.type()) {
+    case Type::kSet:
+      return &value.As<SetTable>()->table;
+    case Type::kZset:
+      return &value.As<Zset>()->table;
+    case Type::kHash:
+      return &value.As<HashTable>()->table;
+    default:
+      return nullptr;
+  }
+}
+
 // The structures count their blocks as they change, so nothing needs to be sampled.
 size_t ExternalBytes(const Value& value, size_t) {
   if (!value.external()) return 0;

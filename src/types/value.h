@@ -41,6 +41,8 @@ enum class Encoding : uint8_t {
 const char* TypeName(Type type);
 const char* EncodingName(Encoding encoding);
 
+class Table;
+
 // A handle on one stored value. Valid while its shard is locked and its key exists; the block may move under it by any
 // of the mutating calls, so data() is asked again after each.
 class Value : public ValueBytes {
@@ -88,6 +90,9 @@ size_t MeasureInline(Encoding encoding, const uint8_t* bytes, size_t int_width);
 
 // Elements in a collection (a string counts 1). O(1) but for listpacks of more than 65534 entries.
 size_t ValueLength(const Value& value);
+// The table that an external set, sorted set or hash finds its elements in by HashBytes of their texts; else null.
+// O(1).
+const Table* ElementTable(const Value& value);
 
 // All bytes the value's external structure holds, granted sizes; 0 when inline. `samples` elements are measured and
 // the rest extrapolated, 0 measures every one. O(samples) or O(n).
