@@ -7,6 +7,7 @@
 #include "commands/arguments.h"
 #include "commands/geo.h"
 #include "commands/sorted_sets.h"
+#include "commands/store_result.h"
 #include "commands/tables.h"
 
 namespace brim {
@@ -326,7 +327,7 @@ void StoreMatches(Context& context, const SearchForm& form, const SearchOptions&
   }
   ZsetPackIfSmall(result);
   auto size = static_cast<int64_t>(ZsetLength(result));
-  StoreZset(context, options.target, result, form.search ? "geosearchstore" : "georadiusstore");
+  StoreResult(context, options.target, result, kNotifyZset, form.search ? "geosearchstore" : "georadiusstore");
   context.CountChanges(size - 1);
 }
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "commands/arguments.h"
+#include "commands/store_result.h"
 #include "commands/tables.h"
 #include "store/shard.h"
 #include "types/detached_value.h"
@@ -41,39 +42,6 @@ class Result : public DetachedValue {
     InitSet(*this);
   }
 };
-
-// Puts the result at the key, whatever was there, or deletes the key when the result is empty; replies its size.
-void StoreResult(Context& context, std::string_view key, Result& result, const char* event) {
-  KeyRef ref = context.Lookup(key, LookupKind::kWrite);
-  size_t size = SetLength(result);
-  if (size == 0) {
-    if (ref) {
-      context.Delete(ref, lazyfree.server_del);
-      context.Changed(key, kNotifyGeneric, "del");
-    }
-    context.reply().Integer(0);
-    return;
-  }
-  size_t bytes = result.external() ? sizeof(void*) : result.size();
-  if (ref) {
-    ref.Retype(Type::kSet, result.encoding(), bytes, -1, result.external(), lazyfree.server_del);
-  } else {
-    ref = context.Create(key, Type::kSet, Encoding::kIntset, EmptySetBytes());
-    InitSet(ref);
-    if (result.external()) {
-      ref.MakeExternal(result.encoding(), nullptr);
-    } else {
-      ref.MakeInline(result.encoding(), bytes);
-    }
-  }
-  if (result.external()) {
-    ref.SetPointer(result.ReleaseStructure());
-  } else {
-    memcpy(ref.data(), result.data(), bytes);
-  }
-  context.Changed(key, kNotifySet, event);
-  context.reply().Integer(static_cast<int64_t>(size));
-}
 
 void ReplySet(Context& context, const Value& set) {
   context.reply().SetHeader(SetLength(set));
@@ -127,7 +95,7 @@ void Sinterstore(Context& context) {
       return true;
     });
   }
-  StoreResult(context, context.arg(1), result, "sinterstore");
+  StoreResult(context, context.arg(1), result, kNotifySet, "sinterstore");
 }
 
 void Sintercard(Context& context) {
@@ -219,7 +187,7 @@ void Sunionstore(Context& context) {
   if (!ReadSets(context, context.argv().subspan(2), &sets)) return;
   Result result(context.arg(1));
   BuildUnion(sets, result);
-  StoreResult(context, context.arg(1), result, "sunionstore");
+  StoreResult(context, context.arg(1), result, kNotifySet, "sunionstore");
 }
 
 void Sdiff(Context& context) {
@@ -259,7 +227,7 @@ void Sdiffstore(Context& context) {
       DiffByRemoving(sets, result);
     }
   }
-  StoreResult(context, context.arg(1), result, "sdiffstore");
+  StoreResult(context, context.arg(1), result, kNotifySet, "sdiffstore");
 }
 
 constexpr KeySpec kSources = KeyRange(1, -1, 1, kKeyRO | kKeyAccess);

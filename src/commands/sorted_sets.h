@@ -34,7 +34,5 @@ class ZsetResult : public DetachedValue {
  public:
   explicit ZsetResult(std::string_view key);
 };
-// Puts the result at the key, whatever was there, or deletes the key when the result is empty; replies its size.
-void StoreZset(Context& context, std::string_view key, ZsetResult& result, const char* event);
 
 }  // namespace brim

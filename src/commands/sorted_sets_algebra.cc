@@ -6,6 +6,7 @@
 
 #include "commands/arguments.h"
 #include "commands/sorted_sets.h"
+#include "commands/store_result.h"
 #include "commands/tables.h"
 #include "types/set.h"
 
@@ -228,7 +229,7 @@ void Store(Context& context, Operation operation, const char* event) {
   ZsetResult result(context.arg(1));
   Build(query, result);
   ZsetPackIfSmall(result);
-  StoreZset(context, context.arg(1), result, event);
+  StoreResult(context, context.arg(1), result, kNotifyZset, event);
 }
 
 void Zunion(Context& context) { Answer(context, Operation::kUnion); }

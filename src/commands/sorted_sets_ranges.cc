@@ -3,6 +3,7 @@
 
 #include "commands/arguments.h"
 #include "commands/sorted_sets.h"
+#include "commands/store_result.h"
 #include "commands/tables.h"
 
 namespace brim {
@@ -126,7 +127,7 @@ void RangeGeneric(Context& context, size_t at, bool store, RangeBy by, bool any_
         return true;
       });
     }
-    StoreZset(context, context.arg(1), result, "zrangestore");
+    StoreResult(context, context.arg(1), result, kNotifyZset, "zrangestore");
     return;
   }
   ReplyMembersHeader(context.reply(), ranks.size(), query.with_scores);

@@ -84,35 +84,4 @@ ZsetResult::ZsetResult(std::string_view key)
   InitZset(*this);
 }
 
-void StoreZset(Context& context, std::string_view key, ZsetResult& result, const char* event) {
-  KeyRef ref = context.Lookup(key, LookupKind::kWrite);
-  size_t size = ZsetLength(result);
-  if (size == 0) {
-    if (ref) {
-      context.Delete(ref, lazyfree.server_del);
-      context.Changed(key, kNotifyGeneric, "del");
-    }
-    context.reply().Integer(0);
-    return;
-  }
-  size_t bytes = result.external() ? sizeof(void*) : result.size();
-  if (ref) {
-    ref.Retype(Type::kZset, result.encoding(), bytes, -1, result.external(), lazyfree.server_del);
-    if (result.external()) {
-      ref.SetPointer(result.ReleaseStructure());
-    } else {
-      memcpy(ref.data(), result.data(), bytes);
-    }
-  } else if (result.external()) {
-    ref = context.Create(key, Type::kZset, Encoding::kListpack, EmptyZsetBytes());
-    InitZset(ref);
-    ref.MakeExternal(result.encoding(), result.ReleaseStructure());
-  } else {
-    ref = context.Create(key, Type::kZset, result.encoding(), bytes);
-    memcpy(ref.data(), result.data(), bytes);
-  }
-  context.Changed(key, kNotifyZset, event);
-  context.reply().Integer(static_cast<int64_t>(size));
-}
-
 }  // namespace brim
