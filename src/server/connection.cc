@@ -31,6 +31,7 @@ namespace brim {
 namespace {
 
 constexpr size_t kCommandsABatch = 64;
+constexpr size_t kCopiedBytes = 1024;
 constexpr size_t kLittleBytes = 1024;
 constexpr size_t kFlushBytes = 256 << 10;  // replies of one pipeline are sent in pieces of about this size
 constexpr size_t kInputStep = 16 << 10;
@@ -313,8 +314,15 @@ size_t Connection::Process(std::string_view data) {
 void Connection::KeepReplies() {
   OutputBuffer& fresh = worker->scratch;
   if (fresh.empty() || worker->serving != this) return;
-  fresh.Trim();
-  output.Splice(fresh);
+  if (fresh.size_bytes() > kCopiedBytes) {
+    fresh.Trim();
+    output.Splice(fresh);
+    return;
+  }
+  // Few bytes, as mostly while replies wait for the log: the chunk they are in serves the next connection.
+  for (iovec piece; fresh.Gather(&piece, 1) > 0; fresh.Consume(piece.iov_len)) {
+    output.AppendTight({static_cast<const char*>(piece.iov_base), piece.iov_len});
+  }
 }
 
 void Connection::Flush() {
