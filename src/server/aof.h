@@ -2,6 +2,7 @@
 // The append-only file: what the journal records is written here, by workers at the end of their turns before the
 // replies go out; the base of a rewrite is a snapshot (store/cut), so nothing forks and nothing is written twice.
 // docs/durability.md.
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -89,6 +90,8 @@ class Aof {
 
   // With appendfsync always: how long the last syncs took (us); else 0. Any thread.
   int64_t sync_us() const { return sync_us_.load(std::memory_order_relaxed); }
+  // How long a worker waits for others before it syncs, at most: as long as a sync takes, if that is not long.
+  int64_t gather_us() const { return std::min(sync_us(), kGatherMostUs); }
 
   // BGREWRITEAOF: a thread makes the files ready, and Cron goes on; or `at_once`, here, waiting for the disk, and the
   // cut has begun. Every thread paused. False with the reason in *error, which is logged too.
@@ -159,6 +162,8 @@ class Aof {
   void EndThreads();
   void AskWriter();
   AofSizes Sizes() const { return {closed_size_ + open_size_, rewrite_base_size_, buffered_}; }
+  static constexpr int64_t kGatherMostUs = 1000;
+  bool SyncedByOthers();
   void WriteLocked();
   bool WritePending(Increment& increment);
   void WriteSizes();
@@ -212,6 +217,9 @@ class Aof {
   std::string why_;
   uint64_t unsynced_ = 0;
   std::atomic<int64_t> sync_us_{0};
+  std::mutex gather_mutex_;  // taken last
+  std::condition_variable gather_;
+  std::atomic<int> gathering_{0};
   uint64_t files_opened_ = 0;
   int64_t last_sync_us_ = 0;
   std::vector<int> to_close_;  // earlier increments: to be synced and closed

@@ -145,9 +145,36 @@ bool Aof::DiskIsBusy() {
   return now < busy_until_us_.load(std::memory_order_relaxed);
 }
 
+// A sync costs many times what commands do: who has recorded something waits a moment for others who will have to sync,
+// too, and the last of them does it for all. True: it is done.
+bool Aof::SyncedByOthers() {
+  int64_t wait = gather_us();
+  const auto& all = server.workers();
+  if (wait == 0 || all.size() < 2) return false;
+  uint64_t target = journal.offset();
+  int64_t now = MonotonicUs();
+  auto records = [&now](const auto& worker) {
+    return worker.get() != current_worker && worker->records_until_us.load(std::memory_order_relaxed) > now;
+  };
+  int64_t until = now + wait;
+  std::unique_lock lock(gather_mutex_);
+  gathering_++;
+  while (now < until && std::any_of(all.begin(), all.end(), records)) {
+    gather_.wait_for(lock, std::chrono::microseconds(until - now));
+    if (synced_offset_.load(std::memory_order_acquire) >= target) {
+      gathering_--;
+      return true;
+    }
+    now = MonotonicUs();
+  }
+  gathering_--;
+  return false;
+}
+
 bool Aof::Commit(std::atomic<bool>* waits) {
   std::unique_lock lock(mutex_, std::defer_lock);
   bool late = journal.offset() - written_offset_.load(std::memory_order_relaxed) > kBacklogBytes;
+  if (policy_ == AofSync::kAlways && SyncedByOthers()) return true;
   if (waits == nullptr || policy_ == AofSync::kAlways || late) {
     lock.lock();
   } else if (DiskIsBusy() || !lock.try_lock()) {
@@ -156,6 +183,11 @@ bool Aof::Commit(std::atomic<bool>* waits) {
     return false;
   }
   if (open_.file.is_open()) WriteLocked();
+  if (gathering_.load(std::memory_order_relaxed) > 0) {
+    lock.unlock();
+    std::lock_guard guard(gather_mutex_);
+    gather_.notify_all();
+  }
   return true;
 }
 

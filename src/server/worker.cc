@@ -167,6 +167,7 @@ void Worker::Hold(Connection* connection) {
 
 // One write, and one sync where every write wants it, for all that the turn has changed.
 void Worker::SendHeld() {
+  records_until_us.store(0, std::memory_order_relaxed);
   last_held_ = held_.size();  // 0 ends the rests for it
   if (held_.empty()) return;
   // Before it is asked for: what others record later, maybe without anybody who waits, is not waited for.
@@ -182,6 +183,9 @@ void Worker::SendHeld() {
     if (!connection->close_soon) connection->Flush();
   }
   held_.clear();
+  if (int64_t wait_us = aof.gather_us(); wait_us > 0) {
+    records_until_us.store(MonotonicUs() + wait_us, std::memory_order_relaxed);
+  }
 }
 
 // Who changed something waits for the disk; the others are served meanwhile.
@@ -343,6 +347,7 @@ void Worker::Run() {
   RefreshClock();
   next_cron_ms = now_ms;
   auto begin_turn = [this] {
+    records_until_us.store(INT64_MAX, std::memory_order_relaxed);
     thread_pause.Enter(index_);
     RefreshClock();
     turn_began_ = __rdtsc();

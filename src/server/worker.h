@@ -135,6 +135,9 @@ class Worker {
   void Hold(Connection* connection);
   // Replies wait until the AOF's own thread has written what they tell of (Aof::AskWriter); any thread.
   std::atomic<bool> waits_for_log{false};
+  // Until when (monotonic) it will probably record something: in a turn before its end, where that is written, and
+  // when clients have just been answered. Others look who are about to sync.
+  std::atomic<int64_t> records_until_us{0};
   // Clients whose WAITAOF waits.
   struct SyncWaiter {
     uint64_t connection_id;
