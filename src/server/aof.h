@@ -90,8 +90,6 @@ class Aof {
 
   // With appendfsync always: how long the last syncs took (us); else 0. Any thread.
   int64_t sync_us() const { return sync_us_.load(std::memory_order_relaxed); }
-  // How long a worker waits for others before it syncs, at most: as long as a sync takes, if that is not long.
-  int64_t gather_us() const { return std::min(sync_us(), kGatherMostUs); }
 
   // BGREWRITEAOF: a thread makes the files ready, and Cron goes on; or `at_once`, here, waiting for the disk, and the
   // cut has begun. Every thread paused. False with the reason in *error, which is logged too.
@@ -162,7 +160,6 @@ class Aof {
   void EndThreads();
   void AskWriter();
   AofSizes Sizes() const { return {closed_size_ + open_size_, rewrite_base_size_, buffered_}; }
-  static constexpr int64_t kGatherMostUs = 1000;
   bool SyncedByOthers();
   void WriteLocked();
   bool WritePending(Increment& increment);
@@ -245,5 +242,9 @@ class Aof {
 };
 
 extern Aof aof;
+
+// How long a worker waits for others before it syncs, at most (us): as long as a sync takes, if that is not long. 0:
+// not with appendfsync always.
+inline int64_t SyncGatherUs() { return std::min<int64_t>(aof.sync_us(), 1000); }
 
 }  // namespace brim

@@ -148,7 +148,7 @@ bool Aof::DiskIsBusy() {
 // A sync costs many times what commands do: who has recorded something waits a moment for others who will have to sync,
 // too, and the last of them does it for all. True: it is done.
 bool Aof::SyncedByOthers() {
-  int64_t wait = gather_us();
+  int64_t wait = SyncGatherUs();
   const auto& all = server.workers();
   if (wait == 0 || all.size() < 2) return false;
   uint64_t target = journal.offset();

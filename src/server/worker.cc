@@ -183,7 +183,7 @@ void Worker::SendHeld() {
     if (!connection->close_soon) connection->Flush();
   }
   held_.clear();
-  if (int64_t wait_us = aof.gather_us(); wait_us > 0) {
+  if (int64_t wait_us = SyncGatherUs(); wait_us > 0) {
     records_until_us.store(MonotonicUs() + wait_us, std::memory_order_relaxed);
   }
 }
