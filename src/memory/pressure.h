@@ -37,7 +37,8 @@ class PressureSource {
   // One step of a rung that should free `wanted` bytes. Returns the bytes freed; 0: this rung has nothing to give.
   virtual size_t Step(Rung rung, int64_t wanted) = 0;
   virtual bool TimeIsOver() = 0;
-  // What was freed a moment ago is still resident, and on its way back to the system: no key has to go for it yet.
+  // What was freed a moment ago is still resident, and on its way back to the system, or somebody has been asked to
+  // free something: no key has to go for it yet.
   virtual bool IsGivingBack() { return false; }
 };
 

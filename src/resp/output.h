@@ -55,6 +55,9 @@ class OutputBuffer {
   // As Append, for bytes that nobody asked for and that thousands of connections may keep: a chunk that is needed is
   // not larger than what waits already.
   void AppendTight(std::string_view bytes);
+  // Copies the other's bytes, which should be few, into a chunk that is just as large. The other is empty then, and
+  // keeps a chunk. No mark of either may be held.
+  void AppendCopy(OutputBuffer& other);
   // Bytes that stay where they are until release(token) is called.
   // `counted`: they are there for clients only, and count as this buffer's own.
   void AppendShared(const char* bytes, size_t size, void (*release)(void*), void* token, bool counted = false);

@@ -58,7 +58,7 @@ class Process final : public PressureSource {
 
   bool TimeIsOver() override { return MonotonicUs() >= deadline_us_; }
 
-  bool IsGivingBack() override { return brim::IsGivingBack(); }
+  bool IsGivingBack() override { return brim::IsGivingBack() || OthersAreAsked(); }
 
   size_t Step(Rung rung, int64_t wanted) override {
     switch (rung) {
@@ -67,7 +67,7 @@ class Process final : public PressureSource {
       case Rung::kCompact:
         return Compact();
       case Rung::kCutClients:
-        return KeepClientsInBounds(worker_);
+        return KeepClientsInBounds(worker_, true);
       default: {
         int64_t start = latency_monitor.on() ? MonotonicUs() : 0;
         size_t freed = Evict(wanted);

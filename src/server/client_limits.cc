@@ -1,8 +1,10 @@
 #include "server/client_limits.h"
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
+#include "base/monotonic.h"
 #include "memory/pressure.h"
 #include "server/client_line.h"
 #include "server/connection.h"
@@ -20,6 +22,8 @@ namespace {
 constexpr size_t kWorthCutting = 4 << 10;  // clients with less are not what fills the memory
 
 constexpr size_t kSparedBytes = 64 << 10;  // of a client that goes on: what is in a pipeline
+constexpr int64_t kAskedUs = 3000;         // that other workers have for closing theirs
+constexpr int64_t kAskAgainUs = 20'000;    // since they were asked last
 constexpr size_t kInputUnwatched = 1 << 20;
 constexpr int64_t kJustServedMs = 100;
 
@@ -28,6 +32,8 @@ struct Victim {
   Connection* connection;
   bool last;
 };
+
+std::atomic<int64_t> asked_us{-kAskAgainUs};
 
 // Whether it is not this client that holds things up: its turn was put off, or it has just been served and takes its
 // replies.
@@ -62,23 +68,34 @@ void CutClient(Worker& worker, Connection& connection, size_t bytes, int64_t cli
   CountRung(Rung::kCutClients, bytes);
 }
 
+void AskOthers() {
+  int64_t now = MonotonicUs();
+  int64_t last = asked_us.load(std::memory_order_relaxed);
+  if (now - last >= kAskAgainUs) asked_us.compare_exchange_strong(last, now, std::memory_order_relaxed);
+}
+
 }  // namespace
 
-size_t KeepClientsInBounds(Worker& worker) {
+bool OthersAreAsked() { return MonotonicUs() - asked_us.load(std::memory_order_relaxed) < kAskedUs; }
+
+size_t KeepClientsInBounds(Worker& worker, bool before_keys) {
   int64_t clients = ClientMemory();
   // The commonest case first: no limit is as low as this.
   if (clients <= MemoryGuard::client_room_least()) return 0;
   int64_t over = clients - MemoryGuard::ClientRoom();
+  bool spares = over <= 0;  // those who go on
+  if (spares && (before_keys || OthersAreAsked())) over = clients - MemoryGuard::ClientRoom(true);
   if (over <= 0) return 0;
   // What clients have read can be forgotten, which costs them a question more; only then have they to go.
   size_t freed = KeyTracking::Shrink(static_cast<size_t>(over));
   for (const Victim& victim : Biggest(worker)) {
-    if (static_cast<int64_t>(freed) >= over) break;
+    if (static_cast<int64_t>(freed) >= over || (spares && victim.last)) break;
     CutClient(worker, *victim.connection, victim.bytes, clients);
     victim.connection->DropBuffers();
     freed += victim.bytes;
   }
   if (freed > 0) NoteClientsFreed();
+  if (freed == 0 && before_keys && server.workers().size() > 1) AskOthers();
   return freed;
 }
 

@@ -10,8 +10,12 @@ class Connection;
 class Worker;
 
 // At the end of a turn, and when one connection's buffers have grown: closes this worker's clients until all clients'
-// buffers fit into MemoryGuard::ClientRoom(). Returns the bytes freed. A few instructions when they fit.
-size_t KeepClientsInBounds(Worker& worker);
+// buffers fit into MemoryGuard::ClientRoom(). Returns the bytes freed. A few instructions when they fit. `before_keys`:
+// as the last rung before eviction, of those who hold things up until MemoryGuard::ClientRoom(true) is kept; where none
+// of them is this worker's, the others are asked to look in their turns.
+size_t KeepClientsInBounds(Worker& worker, bool before_keys = false);
+// Whether they have been asked a moment ago: keys can wait for what they find. Any thread.
+bool OthersAreAsked();
 // A connection has come to hold so many bytes of a request that is not whole: KeepClientsInBounds for each megabyte of
 // them, since a turn may read much more.
 void NoteInput(Worker& worker, size_t bytes);

@@ -140,6 +140,7 @@ bool Compactor::Slice(Worker& worker, int first, int step, int64_t slice_us, boo
 }
 
 bool Compactor::Turn(Worker& worker, bool busy, int64_t start) {
+  worker.last_turn_us.store(start, std::memory_order_relaxed);
   if (busy) worker.last_busy_us.store(start, std::memory_order_relaxed);
   if (start < worker.next_compaction_us) return worker.compacting;
   if (start >= worker.next_defrag_look_us) {

@@ -320,9 +320,7 @@ void Connection::KeepReplies() {
     return;
   }
   // Few bytes, as mostly while replies wait for the log: the chunk they are in serves the next connection.
-  for (iovec piece; fresh.Gather(&piece, 1) > 0; fresh.Consume(piece.iov_len)) {
-    output.AppendTight({static_cast<const char*>(piece.iov_base), piece.iov_len});
-  }
+  output.AppendCopy(fresh);
 }
 
 void Connection::Flush() {

@@ -85,16 +85,16 @@ void MemoryGuard::MarkFootprint() {
   footprint_ = static_cast<int64_t>(ResidentBytes());
 }
 
-int64_t MemoryGuard::ClientRoom() {
+int64_t MemoryGuard::ClientRoom(bool before_keys) {
   if (used_limit() == 0) return client_limit() > 0 ? client_limit() : INT64_MAX;
   if (client_limit() == 0) return INT64_MAX;
   int64_t clients = ClientMemory();
   // Half of what the keys leave: buffers that come and go leave free pages behind, which are resident for a while.
   int64_t room = (used_limit() - (UsedMemoryFast() - clients)) / 2;
+  int64_t least = before_keys ? 0 : client_allowance();
   room = std::max(room, client_allowance());
-  // Resident memory has no allowance: before keys go for it, clients do.
   if (int64_t over = ResidentOver(); over > 0) room = std::min(room, clients - over);
-  return std::min(std::max(room, kClientsFloor), client_limit());
+  return std::min(std::max({room, least, kClientsFloor}), client_limit());
 }
 
 int64_t MemoryGuard::UsedOver() {

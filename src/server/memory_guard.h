@@ -31,8 +31,9 @@ class MemoryGuard {
   // ClientRoom is never less, whatever the pressure. Cheaper to ask for.
   static int64_t client_room_least() { return std::min(client_allowance(), kClientsFloor); }
   // What clients' buffers may take now: half of what the keys leave of the limit, at least the allowance, at most
-  // maxmemory-clients; less, down to kClientsFloor, when resident memory is over its bound. INT64_MAX: no limit.
-  static int64_t ClientRoom();
+  // maxmemory-clients; less when resident memory is over its bound. INT64_MAX: no limit. `before_keys`: keys go next,
+  // and the allowance does not count where resident memory is over; kClientsFloor is left then.
+  static int64_t ClientRoom(bool before_keys = false);
 
   // --- resident memory
   // Each worker, once a turn: looks when it is time to, at the container's limit too. Cheap when it is not.

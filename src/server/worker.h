@@ -170,6 +170,7 @@ class Worker {
   bool compacting = false;
   int64_t next_cut_us = 0;               // when the next slice of a cut may begin
   std::atomic<int64_t> last_busy_us{0};  // a turn with commands; others look: server/chores
+  std::atomic<int64_t> last_turn_us{0};  // any turn; the same
   int64_t next_defrag_look_us = 0;
   int defrag_percent = 0;      // of the time, that active defragmentation wants
   size_t unwatched_input = 0;  // server/client_limits: of requests that are not whole, since it looked
