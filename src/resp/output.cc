@@ -76,7 +76,13 @@ void OutputBuffer::AppendTight(std::string_view bytes) {
   Append(bytes);
 }
 
-void OutputBuffer::AppendCopy(OutputBuffer& other) {
+void OutputBuffer::Keep(OutputBuffer& other) {
+  if (other.size_ > kCopiedBytes) {
+    other.Trim();
+    Splice(other);
+    return;
+  }
+  if (other.size_ == 0) return;
   if (tail_ == nullptr || tail_->capacity - tail_->end < other.size_) AddExactChunk(other.size_);
   for (iovec piece; other.Gather(&piece, 1) > 0; other.Consume(piece.iov_len)) {
     Append({static_cast<const char*>(piece.iov_base), piece.iov_len});

@@ -55,9 +55,6 @@ class OutputBuffer {
   // As Append, for bytes that nobody asked for and that thousands of connections may keep: a chunk that is needed is
   // not larger than what waits already.
   void AppendTight(std::string_view bytes);
-  // Copies the other's bytes, which should be few, into a chunk that is just as large. The other is empty then, and
-  // keeps a chunk. No mark of either may be held.
-  void AppendCopy(OutputBuffer& other);
   // Bytes that stay where they are until release(token) is called.
   // `counted`: they are there for clients only, and count as this buffer's own.
   void AppendShared(const char* bytes, size_t size, void (*release)(void*), void* token, bool counted = false);
@@ -87,8 +84,9 @@ class OutputBuffer {
   void Consume(size_t bytes);
   // Appends all of the other's pieces, which is then empty.
   void Splice(OutputBuffer& other);
-  // Gives back the room that its chunks have left, of bytes that will have to wait. No mark may be held. O(pieces).
-  void Trim();
+  // The same for bytes that will have to wait, with no more memory than they need: few are copied, and the other keeps
+  // its chunk; of more the room that chunks have left is given back first. No mark may be held. O(pieces).
+  void Keep(OutputBuffer& other);
   // Forgets everything and keeps no memory.
   void Clear();
 
@@ -109,10 +107,12 @@ class OutputBuffer {
   };
   static constexpr size_t kChunkBytes = 16384 - sizeof(Piece);
   static constexpr size_t kWorthTrimming = 256;
+  static constexpr size_t kCopiedBytes = 1024;
   static constexpr size_t kSmallChunkBytes = 1024 - sizeof(Piece);
   static constexpr size_t kTightChunkBytes = 1024 - sizeof(Piece);
 
   static size_t OwnBytes(const Piece* piece);
+  void Trim();
   void AddChunk(size_t bytes);
   void AddExactChunk(size_t capacity);
   void AppendSlow(std::string_view bytes);

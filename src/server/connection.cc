@@ -31,7 +31,6 @@ namespace brim {
 namespace {
 
 constexpr size_t kCommandsABatch = 64;
-constexpr size_t kCopiedBytes = 1024;
 constexpr size_t kLittleBytes = 1024;
 constexpr size_t kFlushBytes = 256 << 10;  // replies of one pipeline are sent in pieces of about this size
 constexpr size_t kInputStep = 16 << 10;
@@ -314,13 +313,7 @@ size_t Connection::Process(std::string_view data) {
 void Connection::KeepReplies() {
   OutputBuffer& fresh = worker->scratch;
   if (fresh.empty() || worker->serving != this) return;
-  if (fresh.size_bytes() > kCopiedBytes) {
-    fresh.Trim();
-    output.Splice(fresh);
-    return;
-  }
-  // Few bytes, as mostly while replies wait for the log: the chunk they are in serves the next connection.
-  output.AppendCopy(fresh);
+  output.Keep(fresh);
 }
 
 void Connection::Flush() {
