@@ -216,7 +216,6 @@ class Aof {
   std::atomic<int64_t> sync_us_{0};
   std::mutex gather_mutex_;  // taken last
   std::condition_variable gather_;
-  std::atomic<int> gathering_{0};
   uint64_t files_opened_ = 0;
   int64_t last_sync_us_ = 0;
   std::vector<int> to_close_;  // earlier increments: to be synced and closed

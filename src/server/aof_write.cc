@@ -158,17 +158,12 @@ bool Aof::SyncedByOthers() {
   };
   int64_t until = now + wait;
   std::unique_lock lock(gather_mutex_);
-  gathering_++;
-  while (now < until && std::any_of(all.begin(), all.end(), records)) {
+  for (;;) {
+    if (synced_offset_.load(std::memory_order_acquire) >= target) return true;
+    if (now >= until || std::none_of(all.begin(), all.end(), records)) return false;
     gather_.wait_for(lock, std::chrono::microseconds(until - now));
-    if (synced_offset_.load(std::memory_order_acquire) >= target) {
-      gathering_--;
-      return true;
-    }
     now = MonotonicUs();
   }
-  gathering_--;
-  return false;
 }
 
 bool Aof::Commit(std::atomic<bool>* waits) {
@@ -183,7 +178,7 @@ bool Aof::Commit(std::atomic<bool>* waits) {
     return false;
   }
   if (open_.file.is_open()) WriteLocked();
-  if (gathering_.load(std::memory_order_relaxed) > 0) {
+  if (policy_ == AofSync::kAlways) {
     lock.unlock();
     std::lock_guard guard(gather_mutex_);
     gather_.notify_all();

@@ -183,6 +183,10 @@ void Worker::SendHeld() {
     if (!connection->close_soon) connection->Flush();
   }
   held_.clear();
+  ExpectRecords();
+}
+
+void Worker::ExpectRecords() {
   if (int64_t wait_us = SyncGatherUs(); wait_us > 0) {
     records_until_us.store(MonotonicUs() + wait_us, std::memory_order_relaxed);
   }
@@ -347,7 +351,7 @@ void Worker::Run() {
   RefreshClock();
   next_cron_ms = now_ms;
   auto begin_turn = [this] {
-    records_until_us.store(INT64_MAX, std::memory_order_relaxed);
+    ExpectRecords();
     thread_pause.Enter(index_);
     RefreshClock();
     turn_began_ = __rdtsc();

@@ -135,8 +135,8 @@ class Worker {
   void Hold(Connection* connection);
   // Replies wait until the AOF's own thread has written what they tell of (Aof::AskWriter); any thread.
   std::atomic<bool> waits_for_log{false};
-  // Until when (monotonic) it will probably record something: in a turn before its end, where that is written, and
-  // when clients have just been answered. Others look who are about to sync.
+  // With appendfsync always, until when (monotonic) it will probably record something: for a moment since its turn
+  // began, to whose end that is written, and since clients were answered. Others look who are about to sync.
   std::atomic<int64_t> records_until_us{0};
   // Clients whose WAITAOF waits.
   struct SyncWaiter {
@@ -201,6 +201,7 @@ class Worker {
   void SendHeld();
   void PutBehindLog(uint64_t offset);
   void SendWritten();
+  void ExpectRecords();
   void RunDeadlines();
   int WaitMs() const;
   int GatherUs() const;
