@@ -104,6 +104,11 @@ class Aof {
  private:
   // Turned on, and the first rewrite, without which the files say nothing, is not done.
   friend bool WaitsForBase(const Aof& log) { return log.state_ == State::kWaiting; }
+  // Bytes recorded and not written. Any thread.
+  friend uint64_t BacklogOf(const Aof& log) {
+    uint64_t written = log.written_offset_.load(std::memory_order_acquire);  // first: it follows the other
+    return journal.offset() - written;
+  }
   // Gives a rewrite up. Every thread paused.
   friend void CancelRewrite(Aof& log) { log.CancelRewrite(); }
   void CancelRewrite();

@@ -168,7 +168,7 @@ bool Aof::SyncedByOthers() {
 
 bool Aof::Commit(std::atomic<bool>* waits) {
   std::unique_lock lock(mutex_, std::defer_lock);
-  bool late = journal.offset() - written_offset_.load(std::memory_order_relaxed) > kBacklogBytes;
+  bool late = BacklogOf(*this) > kBacklogBytes;
   if (policy_ == AofSync::kAlways && SyncedByOthers()) return true;
   if (waits == nullptr || policy_ == AofSync::kAlways || late) {
     lock.lock();

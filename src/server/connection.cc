@@ -176,7 +176,7 @@ bool Connection::TlsIsStuck() {
 void Connection::ReadOnce() {
   // It waits for its turn, and is read again then: what it sends meanwhile waits in the socket, and so does its end,
   // which must not overtake what it has sent before.
-  if (deferred || unwritten) return;
+  if (deferred || waits_for_log) return;
   bool own = !input_.empty();
   char* into = worker->ReadSpace();
   size_t room = worker->read_room();
@@ -191,7 +191,7 @@ void Connection::ReadOnce() {
   if (got <= 0) {
     if (got < 0 && errno == EINTR) {
       worker->ReadAgain(this);
-    } else if (got == 0 && (held || flush_again)) {
+    } else if (got == 0 && (held || unwritten > 0 || flush_again)) {
       CloseAfterReply();
     } else if (got == 0 || errno != EAGAIN) {
       CloseSoon();
@@ -318,10 +318,14 @@ void Connection::KeepReplies() {
 
 void Connection::Flush() {
   if (worker->serving == this && worker->recorded) worker->Hold(this);
-  if (held) {
+  if (held || unwritten > 0) {
     KeepReplies();
     return;
   }
+  Send(SIZE_MAX);
+}
+
+void Connection::Send(size_t most) {
   // Fresh replies go out from the worker's scratch, whose memory serves every connection; only what the socket does not
   // take becomes the connection's own.
   OutputBuffer& fresh = worker->scratch;
@@ -332,13 +336,13 @@ void Connection::Flush() {
     budget = !worker->TurnIsLong() ? kSendBytes : source.owned_bytes() > kManyBytes ? kSendFewBytes : 0;
   }
   bool stuck = TlsIsStuck();
-  while (!stuck && !source.empty()) {
+  while (!stuck && !source.empty() && most > 0) {
     if (budget == 0) {
       worker->FlushAgain(this);
       break;
     }
     iovec pieces[64];
-    int count = source.Gather(pieces, 64, budget);
+    int count = source.Gather(pieces, 64, std::min(budget, most));
     ssize_t sent = tls_ == nullptr ? SendPieces(fd, pieces, count) : tls_->Write(fd, pieces, count);
     worker->figures.writes++;
     if (sent < 0) {
@@ -348,6 +352,7 @@ void Connection::Flush() {
     }
     source.Consume(static_cast<size_t>(sent));
     if (budget != SIZE_MAX) budget -= static_cast<size_t>(sent);
+    if (most != SIZE_MAX) most -= static_cast<size_t>(sent);
     stuck = tls_ != nullptr && tls_->holds();
     bytes_out += static_cast<uint64_t>(sent);
     worker->figures.bytes_out += static_cast<uint64_t>(sent);
@@ -357,7 +362,7 @@ void Connection::Flush() {
   } else if (output.empty()) {
     output.Clear();
   }
-  if (close_soon) return;
+  if (close_soon || held || unwritten > 0) return;
   waiting_to_write = stuck || !output.empty();
   if (waiting_to_write) {
     if (!OverOutputLimit() && output.owned_bytes() > kManyBytes) KeepClientsInBounds(*worker);

@@ -91,7 +91,7 @@ class Connection final : public EventHandler {
   // Null: a plain connection.
   TlsSession* tls() const { return tls_.get(); }
   bool peer_ended() const { return peer_ended_; }
-  bool parked() const { return waiter != nullptr || paused || deferred || unwritten; }
+  bool parked() const { return waiter != nullptr || paused || deferred || waits_for_log; }
 
   // --- state; read and written by commands through ServerContext
   Worker* const worker;
@@ -114,7 +114,8 @@ class Connection final : public EventHandler {
   bool waiting_to_write = false;  // the socket is full; EPOLLOUT tells when it is not
   bool read_again = false;        // listed for Worker::ReadAgain
   bool held = false;              // its replies wait for the journal (Worker::Hold)
-  bool unwritten = false;         // they have waited since an earlier turn, and its input waits too
+  bool waits_for_log = false;     // with its input: too much of what it did is not written yet
+  uint8_t unwritten = 0;          // earlier turns whose replies wait for the log's thread (Worker::PutBehindLog)
   bool flush_again = false;       // listed for Worker::FlushAgain
   bool deferred = false;          // listed for Worker::Defer: its input waits
   ReplyMode reply_mode = ReplyMode::kOn;
@@ -140,6 +141,12 @@ class Connection final : public EventHandler {
   // What its subscriptions and the prefixes it tracks take.
   size_t SubscriptionBytes() const;
   void ReadOnce();
+  // Sends pending replies, so many bytes at most.
+  void Send(size_t most);
+  // Sends replies up to there, counted as bytes_out is; those behind them still wait for the log.
+  friend void FlushUpTo(Connection& connection, uint64_t end) {
+    if (end > connection.bytes_out) connection.Send(end - connection.bytes_out);
+  }
   // As recv() and sendmsg() do, through TLS.
   ssize_t ReadTls(char* into, size_t room);
   // The TLS session holds encrypted bytes that the socket does not take.

@@ -36,7 +36,9 @@ constexpr uint64_t kGatherReadsMin = 30;  // a millisecond
 constexpr uint64_t kGatherReads = 60;     // more of them come together in less time
 constexpr int kGatherUsMax = 70;
 constexpr size_t kGatherHeld = 4;
-constexpr size_t kForgotAtOnce = 1024;  // subscriptions of a connection that is closed
+constexpr uint8_t kUnwrittenTurns = 4;        // of a connection that wait for the log, until it is read no further
+constexpr uint64_t kReadOnBytes = 512 << 10;  // recorded and not written; with more it is not read at once
+constexpr size_t kForgotAtOnce = 1024;        // subscriptions of a connection that is closed
 constexpr int64_t kSyncPart = 16;
 constexpr int64_t kGatherSyncUsMax = 400;
 
@@ -176,6 +178,7 @@ void Worker::SendHeld() {
     PutBehindLog(offset);
     return;
   }
+  if (!unwritten_.empty()) SendWritten();
   for (size_t i = 0; i < held_.size(); i++) {
     Connection* connection = FindConnection(held_[i]);
     if (connection == nullptr) continue;
@@ -192,25 +195,36 @@ void Worker::ExpectRecords() {
   }
 }
 
-// Who changed something waits for the disk; the others are served meanwhile.
+// Who changed something waits for the disk; the others are served meanwhile. Its next commands are executed, too, while
+// the log's thread keeps up.
 void Worker::PutBehindLog(uint64_t offset) {
+  bool far_behind = BacklogOf(aof) > kReadOnBytes;
   for (uint64_t id : held_) {
     Connection* connection = FindConnection(id);
     if (connection == nullptr) continue;
-    connection->unwritten = true;
-    unwritten_.push_back({id, offset});
+    connection->held = false;
+    connection->unwritten++;
+    connection->waits_for_log = far_behind || connection->unwritten >= kUnwrittenTurns;
+    unwritten_.push_back({id, offset, connection->bytes_out + connection->output.size_bytes()});
   }
   held_.clear();
 }
 
 void Worker::SendWritten() {
   while (!unwritten_.empty() && aof.WrittenUpTo(unwritten_.front().offset)) {
-    Connection* connection = FindConnection(unwritten_.front().connection_id);
+    Unwritten written = unwritten_.front();
     unwritten_.pop_front();
+    Connection* connection = FindConnection(written.connection_id);
     if (connection == nullptr) continue;
-    connection->held = connection->unwritten = false;
+    connection->unwritten--;
+    bool waited = std::exchange(connection->waits_for_log, false);
     if (connection->close_soon) continue;
-    connection->Flush();
+    if (connection->unwritten > 0 || connection->held) {
+      FlushUpTo(*connection, written.replies_end);
+    } else {
+      connection->Flush();
+    }
+    if (!waited) continue;
     connection->ResumeInput();
     ReadAgain(connection);
   }

@@ -228,7 +228,8 @@ class Worker {
   std::vector<uint64_t> held_;
   struct Unwritten {
     uint64_t connection_id;
-    uint64_t offset;  // the journal's, up to which it has to be written
+    uint64_t offset;       // the journal's, up to which it has to be written
+    uint64_t replies_end;  // of the replies that wait for it, as Connection::bytes_out counts
   };
   std::deque<Unwritten> unwritten_;
   size_t last_held_ = 0;

@@ -31,6 +31,7 @@ import gen_scripts  # noqa: E402,F401
 import gen_streams  # noqa: E402,F401
 import gen_strings  # noqa: E402,F401
 import gen_zsets  # noqa: E402,F401
+import slow_disk  # noqa: E402
 from grammar import Grammar, Source  # noqa: E402
 from servers import ORACLE, Server, StartError, Tally  # noqa: E402
 from streams import stream_state  # noqa: E402
@@ -1008,24 +1009,9 @@ int fdatasync(int fd) {
 
 def failing_sync(tally, command, seed):
     """A sync that fails stops writes; one that works again lets them go on."""
-    with tempfile.TemporaryDirectory() as place, Server(command) as server:
-        library = os.path.join(place, "sync.so")
-        with open(os.path.join(place, "sync.c"), "w") as f:
-            f.write(FAILING_SYNC)
-        built = subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, f.name], stderr=subprocess.DEVNULL)
-        if built.returncode != 0:
-            print("failing sync: skipped, no compiler here", flush=True)
+    with slow_disk.preloaded(tally, command, FAILING_SYNC) as server:
+        if server is None:
             return
-        server.kill()
-        server.extra = ["--appendonly", "yes"]
-        os.environ["LD_PRELOAD"] = library
-        try:
-            server.start()
-        except StartError as error:
-            tally.check("ASan runtime" in f"{error}", "failing sync: starts", f"{error}")
-            return
-        finally:
-            del os.environ["LD_PRELOAD"]
         mark = os.path.join(server.folder, "no-sync")
         with server.connect() as c:
             c.call("SET", "a", 0)
@@ -1169,7 +1155,7 @@ def script_effects(tally, command, seed):
 
 SUITE = (
     script_effects, workload, rewrites, eviction, fleeting, from_redis, broken, kills, switching, during_save, older_folder,
-    growth, together, full_disk, failing_sync, replies, *corners.SUITE,
+    growth, together, full_disk, failing_sync, replies, *corners.SUITE, *slow_disk.SUITE,
 )  # fmt: skip
 
 
