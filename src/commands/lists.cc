@@ -52,7 +52,12 @@ void PushGeneric(Context& context, bool left, bool only_existing) {
     ref = CreateList(context, key);
   }
   List& list = ListOf(ref);
-  for (size_t i = 2; i < context.argc(); i++) ListPush(list, context.arg(i), left);
+  try {
+    ListPushMany(list, context.argv().subspan(2), left);
+  } catch (const std::bad_alloc&) {
+    DeleteIfEmpty(context, ref, key);
+    throw;
+  }
   context.reply().Integer(static_cast<int64_t>(list.length));
   context.Changed(key, kNotifyList, left ? "lpush" : "rpush");
   context.CountChanges(static_cast<int64_t>(context.argc()) - 3);

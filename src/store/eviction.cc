@@ -32,8 +32,16 @@ int64_t ScoreOf(const Entry& entry, uint8_t age) {
   }
 }
 
-// `timed`: there are hashes whose fields have an expiry, and whose slots have the flag without being volatile.
+// LRU needs no more than the bucket, which is looked at most. `timed`: there are hashes whose fields have an expiry,
+// and whose slots have the flag without being volatile.
 void Consider(const AccessClock& clock, uint8_t* bucket, bool timed, Candidate* best) {
+  if (eviction.policy == EvictionPolicy::kAllKeysLru || eviction.policy == EvictionPolicy::kAllKeysLrm) {
+    Table::VisitBucket(bucket, [&](Table::Slot slot) {
+      uint8_t age = clock.AgeOf(slot.state());
+      if (age > best->score) *best = {slot.As<Entry>(), age, age};
+    });
+    return;
+  }
   bool with_expiry = eviction.IsVolatile();
   Table::VisitBucket(bucket, [&](Table::Slot slot) {
     if (with_expiry && !slot.flag()) return;

@@ -176,7 +176,13 @@ void InsertAt(List& list, ListNode* node, size_t at, std::string_view text) {
 // A node of its own for the text, whatever its size.
 void AddAlone(List& list, ListNode* previous, ListNode* next, std::string_view text) {
   if (!IsPlainSize(text)) {
-    InsertAt(list, AddNode(list, previous, next), listpack::kHeaderBytes, text);
+    ListNode* node = AddNode(list, previous, next);
+    try {
+      InsertAt(list, node, listpack::kHeaderBytes, text);
+    } catch (const std::bad_alloc&) {
+      RemoveNode(list, node);
+      throw;
+    }
     return;
   }
   ListNode* node = LinkNode(list, previous, next, kPlainHeaderBytes + text.size());
@@ -236,6 +242,57 @@ void ListPush(List& list, std::string_view text, bool front) {
     return;
   }
   InsertAt(list, node, front ? listpack::kHeaderBytes : listpack::EndOffset(node->listpack()), text);
+}
+
+namespace {
+
+// As many of the texts as the node takes at that end, the first one at least, for which it has room. Returns how many.
+size_t PushSome(List& list, ListNode* node, std::span<const std::string_view> texts, bool front) {
+  size_t total = listpack::TotalBytes(node->listpack());
+  // A head that is pushed to stays small: see HeadForPush.
+  size_t most = front ? std::min(BytesMax(), kHeadBytes) : BytesMax();
+  texts = texts.first(std::min(texts.size(), ElementsMax() - listpack::Count(node->listpack())));
+  NodeBytes bytes(&list, node);
+  size_t at = front ? listpack::kHeaderBytes : total - 1;
+  size_t pushed = 0;
+  try {
+    pushed = listpack::InsertSome(bytes, at, texts, most, front);
+    if (pushed == 0) {
+      listpack::Insert(bytes, at, texts[0]);
+      pushed = 1;
+    }
+  } catch (const std::bad_alloc&) {
+    if (listpack::Count(node->listpack()) == 0) RemoveNode(list, node);
+    throw;
+  }
+  list.length += pushed;
+  return pushed;
+}
+
+}  // namespace
+
+void ListPushMany(List& list, std::span<const std::string_view> texts, bool front) {
+  if (texts.size() == 1) {
+    ListPush(list, texts[0], front);
+    return;
+  }
+  while (!texts.empty()) {
+    // Those before one that has a node of its own.
+    auto plain = std::find_if(texts.begin(), texts.end(), IsPlainSize);
+    auto few = texts.first(static_cast<size_t>(plain - texts.begin()));
+    ListNode* node = front ? HeadForPush(list) : list.tail;
+    size_t pushed = 1;
+    if (few.size() > 1 && (node == nullptr || !HasRoom(node, listpack::ElementBytes(few[0]), 1)) &&
+        listpack::kEmptyBytes + listpack::ElementBytes(few[0]) <= BytesMax()) {
+      node = front ? AddNode(list, nullptr, list.head) : AddNode(list, list.tail, nullptr);
+    }
+    if (node != nullptr && !few.empty() && HasRoom(node, listpack::ElementBytes(few[0]), 1)) {
+      pushed = PushSome(list, node, few, front);
+    } else {
+      front ? AddAlone(list, nullptr, list.head, texts[0]) : AddAlone(list, list.tail, nullptr, texts[0]);
+    }
+    texts = texts.subspan(pushed);
+  }
 }
 
 void ListPop(List& list, bool front) { ListErase(list, front ? FirstOf(list.head) : LastOf(list.tail)); }

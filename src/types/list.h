@@ -11,6 +11,7 @@
 // Of a list that is pushed to at its front the first node is a small one, and the second may not be full.
 // list-compress-depth is accepted; nodes are not compressed. All calls need the lock of the value's shard.
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "types/listpack.h"
@@ -62,6 +63,8 @@ size_t ListLength(const Value& value);
 
 // O(1), but for moving at most one node's bytes. The text may lie in another list's node, not in this one's.
 void ListPush(List& list, std::string_view text, bool front);
+// All of them, each in front of (behind) the one before. They may not lie in this list's nodes.
+void ListPushMany(List& list, std::span<const std::string_view> texts, bool front);
 // Removes the first or last element of a list that is not empty. The caller deletes the key with the last one.
 void ListPop(List& list, bool front);
 // The element of that index, negative from the end. O(nodes).

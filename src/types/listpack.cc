@@ -1,5 +1,6 @@
 #include "types/listpack.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/numbers.h"
@@ -348,6 +349,31 @@ size_t InsertMany(ValueBytes& value, size_t at, const std::string_view* texts, s
   }
   if (old_count != kCountUnknown) SetCount(lp, old_count + count);
   return at;
+}
+
+size_t InsertSome(ValueBytes& value, size_t at, std::span<const std::string_view> texts, size_t bytes_max,
+                  bool reversed) {
+  Form forms[kSomeMax];
+  size_t room = bytes_max - std::min(bytes_max, TotalBytes(value.data()));
+  size_t most = std::min(texts.size(), kSomeMax);
+  size_t count = 0;
+  size_t bytes = 0;
+  for (; count < most; count++) {
+    forms[count] = FormOf(texts[count]);
+    if (bytes + forms[count].bytes() > room) break;
+    bytes += forms[count].bytes();
+  }
+  if (count == 0) return 0;
+  size_t old_count = StoredCount(value.data());
+  uint8_t* lp = Splice(value, at, 0, bytes);
+  uint8_t* to = lp + at;
+  for (size_t i = 0; i < count; i++) {
+    size_t which = reversed ? count - 1 - i : i;
+    Write(to, forms[which], texts[which]);
+    to += forms[which].bytes();
+  }
+  if (old_count != kCountUnknown) SetCount(lp, old_count + count);
+  return count;
 }
 
 namespace {

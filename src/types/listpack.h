@@ -9,6 +9,7 @@
 // value's.
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "types/value_bytes.h"
@@ -85,6 +86,11 @@ inline size_t Append(ValueBytes& value, std::string_view text) { return Insert(v
 inline size_t Prepend(ValueBytes& value, std::string_view text) { return Insert(value, kHeaderBytes, text); }
 // Puts `count` new elements before `at`. Returns the offset of the first.
 size_t InsertMany(ValueBytes& value, size_t at, const std::string_view* texts, size_t count);
+// The same for as many of them as leave the whole with at most `bytes_max` bytes, and kSomeMax at most. `reversed`:
+// each goes before the one put last, as if all were inserted there one after the other. Returns how many.
+inline constexpr size_t kSomeMax = 32;
+size_t InsertSome(ValueBytes& value, size_t at, std::span<const std::string_view> texts, size_t bytes_max,
+                  bool reversed);
 // Puts elements at the end: numbers as such, texts as Insert does.
 void AppendItems(ValueBytes& value, const Item* items, size_t count);
 // Puts elements that are encoded already (another listpack's, back lengths included) at the end.

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/random.h"
 #include "fake_value.h"
 #include "types/limits.h"
 
@@ -37,6 +38,11 @@ class ListTest : public ::testing::Test {
   void Push(const std::string& text, bool front) {
     ListPush(list(), text, front);
     front ? model.push_front(text) : model.push_back(text);
+  }
+  void PushMany(const Texts& texts, bool front) {
+    std::vector<std::string_view> views(texts.begin(), texts.end());
+    ListPushMany(list(), views, front);
+    for (const std::string& text : texts) front ? model.push_front(text) : model.push_back(text);
   }
   void Pop(bool front) {
     if (model.empty()) return;
@@ -241,6 +247,47 @@ TEST_F(ListTest, CopyIsTheSameAndItsOwn) {
   EraseRange(0, 2999);
   EXPECT_EQ(ListLength(copy), 3000U);
   EXPECT_EQ(Read(*copy.As<List>(), true).size(), 3000U);
+}
+
+// Many at once lie as they would when pushed one by one: nodes are as full, none has more than the limits say.
+TEST_F(ListTest, PushesMany) {
+  encoding_limits.list_packed_threshold = 9000;
+  for (int64_t limit : {-2, -1, 3, 1, 100, -3}) {
+    encoding_limits.list_max_listpack_size = limit;
+    for (bool front : {false, true}) {
+      for (int round = 0; round < 300; round++) {
+        Texts texts(1 + RandomBelow(round % 10 == 0 ? 200 : 6));
+        for (std::string& text : texts) {
+          size_t size = RandomBelow(10);
+          if (RandomBelow(40) == 0) size = RandomBelow(12000);
+          text = RandomBelow(3) == 0 ? std::to_string(RandomBelow(100'000)) : std::string(size, 'x');
+        }
+        PushMany(texts, front);
+        if (RandomBelow(8) == 0) Pop(!front);
+      }
+      Compare();
+      EraseRange(0, model.size() - 1);
+    }
+    size_t elements = limit > 0 ? static_cast<size_t>(limit) : SIZE_MAX;
+    for (ListNode* node = list().head; node != nullptr; node = node->next) {
+      EXPECT_LE(listpack::Count(node->listpack()), elements);
+      EXPECT_GE(listpack::Count(node->listpack()), 1U);
+    }
+  }
+  encoding_limits = EncodingLimits();
+  EraseRange(0, model.size() - 1);
+  List* other = new (heap.Allocate(sizeof(List), MemoryCategory::kData)) List{&heap};
+  ListPush(*other, model.front(), false);
+  for (int i = 0; i < 3000; i++) {
+    Texts texts;
+    for (int j = 0; j < i % 50; j++) texts.push_back("element " + std::to_string(i * j));
+    PushMany(texts, false);
+    for (const std::string& text : texts) ListPush(*other, text, false);
+  }
+  Compare();
+  EXPECT_EQ(list().nodes, other->nodes);
+  EXPECT_EQ(list().node_bytes, other->node_bytes);
+  ListFree(heap, other);
 }
 
 TEST_F(ListTest, FreesInSlices) {
