@@ -55,7 +55,7 @@ void PushGeneric(Context& context, bool left, bool only_existing) {
   try {
     ListPushMany(list, context.argv().subspan(2), left);
   } catch (const std::bad_alloc&) {
-    DeleteIfEmpty(context, ref, key);
+    if (list.length == 0) context.Delete(ref, false);  // nobody has heard of it
     throw;
   }
   context.reply().Integer(static_cast<int64_t>(list.length));

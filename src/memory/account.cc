@@ -200,6 +200,7 @@ void SetLeaseBytes(int64_t bytes) { account_detail::lease_bytes = bytes; }
 AllocatorStats GetAllocatorStats() { return {}; }
 const char* AllocatorName() { return "libc"; }
 void PurgeAllocator() {}
+void DecayAllocator() {}
 std::string MallocStatsText() { return "Stats not supported for the current allocator"; }
 void MarkAccountBaseline(int64_t) {}
 bool AccountBalances(int64_t, int64_t* difference) {
@@ -225,12 +226,22 @@ AllocatorStats GetAllocatorStats() {
 
 const char* AllocatorName() { return "jemalloc-5.3.0"; }
 
-void PurgeAllocator() {
-  mallctl("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
+namespace {
+
+void CallAllArenas(const char* what) {
   char name[32];
-  snprintf(name, sizeof name, "arena.%u.purge", static_cast<unsigned>(MALLCTL_ARENAS_ALL));
+  snprintf(name, sizeof name, "arena.%u.%s", static_cast<unsigned>(MALLCTL_ARENAS_ALL), what);
   mallctl(name, nullptr, nullptr, nullptr, 0);
 }
+
+}  // namespace
+
+void PurgeAllocator() {
+  mallctl("thread.tcache.flush", nullptr, nullptr, nullptr, 0);
+  CallAllArenas("purge");
+}
+
+void DecayAllocator() { CallAllArenas("decay"); }
 
 std::string MallocStatsText() {
   std::string text;

@@ -164,6 +164,9 @@ AllocatorStats GetAllocatorStats();
 const char* AllocatorName();
 // Gives free pages of the general allocator back to the system.
 void PurgeAllocator();
+// Of those, the pages that have been free for a tenth of a second. The allocator does it itself as it is used; this is
+// for when it is not.
+void DecayAllocator();
 std::string MallocStatsText();
 
 // Debug check: the bytes counted for the general allocator (all categories, less the page heaps' `heap_bytes`) agree

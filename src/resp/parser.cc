@@ -97,14 +97,14 @@ size_t RequestParser::Peek(std::string_view data, std::string_view* args, size_t
 // Keeps what is known of an unfinished command; its arguments as offsets, since the bytes may move.
 RequestParser::Step RequestParser::Park(size_t progress, size_t wanted, size_t left,
                                         std::vector<std::string_view>* args, size_t first, const char* base) {
-  progress_ = progress;
-  wanted_ = wanted;
-  left_ = left;
-  partial_.clear();
+  if (progress_ == 0) partial_.clear();
   for (size_t i = first; i < args->size(); i++) {
     partial_.push_back({static_cast<size_t>((*args)[i].data() - base), (*args)[i].size()});
   }
   args->resize(first);
+  progress_ = progress;
+  wanted_ = wanted;
+  left_ = left;
   return Step::kMore;
 }
 
@@ -131,7 +131,6 @@ RequestParser::Step RequestParser::ParseArray(std::string_view data, bool authen
   if (progress_ != 0) {
     at = progress_;
     left = left_;
-    for (Span span : partial_) args->push_back(data.substr(span.at, span.size));
   } else {
     int64_t count;
     bool valid;
@@ -167,7 +166,15 @@ RequestParser::Step RequestParser::ParseArray(std::string_view data, bool authen
     at += bytes + 2;
   }
   *end = at;
+  if (progress_ != 0 && !partial_.empty()) PutBefore(data, args, first);
   return Step::kDone;
+}
+
+// The arguments that were there before these.
+void RequestParser::PutBefore(std::string_view data, std::vector<std::string_view>* args, size_t first) {
+  args->insert(args->begin() + static_cast<ptrdiff_t>(first), partial_.size(), {});
+  std::transform(partial_.begin(), partial_.end(), args->begin() + static_cast<ptrdiff_t>(first),
+                 [data](Span span) { return data.substr(span.at, span.size); });
 }
 
 // Arguments as in a shell: blanks part them, "..." with escapes, '...' with \' only. Quotes end an argument.
@@ -204,6 +211,14 @@ RequestParser::Step RequestParser::ParseInline(std::string_view data, std::vecto
   return SplitInline(line, args);
 }
 
+void RequestParser::ForgetPartial() {
+  if (partial_.capacity() > kKeptSpans) {
+    std::vector<Span>().swap(partial_);
+  } else {
+    partial_.clear();
+  }
+}
+
 ParseStatus RequestParser::Parse(std::string_view data, size_t max_commands, bool authenticated,
                                  std::vector<std::string_view>* args, std::vector<ParsedCommand>* commands) {
   consumed_ = 0;
@@ -229,11 +244,7 @@ ParseStatus RequestParser::Parse(std::string_view data, size_t max_commands, boo
     if (step == Step::kMore) return ParseStatus::kNeedMore;
     progress_ = 0;
     wanted_ = 0;
-    if (partial_.capacity() > kKeptSpans) {
-      std::vector<Span>().swap(partial_);
-    } else {
-      partial_.clear();
-    }
+    ForgetPartial();
     consumed_ += end;
     size_t argc = args->size() - first;
     if (argc == 0) continue;

@@ -46,8 +46,10 @@ class RequestParser {
   void Reset() {
     progress_ = 0;
     wanted_ = 0;
-    partial_.clear();
+    ForgetPartial();
   }
+  // What it keeps of an unfinished command, besides its bytes.
+  size_t kept_bytes() const { return partial_.capacity() * sizeof(Span); }
 
  private:
   enum class Step { kDone, kMore, kBad };
@@ -63,6 +65,8 @@ class RequestParser {
   Step ReadLength(std::string_view data, size_t* at, const char* too_long, int64_t* length, bool* valid);
   Step Park(size_t progress, size_t wanted, size_t left, std::vector<std::string_view>* args, size_t first,
             const char* base);
+  void PutBefore(std::string_view data, std::vector<std::string_view>* args, size_t first);
+  void ForgetPartial();
   Step Fail(std::string message);
 
   size_t consumed_ = 0;

@@ -31,6 +31,7 @@ namespace brim {
 namespace {
 
 constexpr size_t kCommandsABatch = 64;
+constexpr size_t kKeptArguments = 4096;
 constexpr size_t kLittleBytes = 1024;
 constexpr size_t kFlushBytes = 256 << 10;  // replies of one pipeline are sent in pieces of about this size
 constexpr size_t kInputStep = 16 << 10;
@@ -271,13 +272,20 @@ void Connection::ResumeInput() {
 }
 
 size_t Connection::BufferBytes() const {
-  return input_.capacity() + output.owned_bytes() + SubscriptionBytes() + (tls_ != nullptr ? tls_->buffer_bytes() : 0);
+  return input_.capacity() + parser_.kept_bytes() + output.owned_bytes() + SubscriptionBytes() +
+         (tls_ != nullptr ? tls_->buffer_bytes() : 0);
 }
 
 void Connection::DropBuffers() {
   output.Clear();
   input_.Clear();
   if (tls_ != nullptr) tls_->Drop();
+}
+
+// One command of very many arguments is no reason to keep room for them.
+void Connection::ForgetArguments() {
+  if (worker->args.capacity() > kKeptArguments) std::vector<std::string_view>().swap(worker->args);
+  if (worker->key_positions.capacity() > kKeptArguments) std::vector<KeyPosition>().swap(worker->key_positions);
 }
 
 size_t Connection::Process(std::string_view data) {
@@ -291,6 +299,7 @@ size_t Connection::Process(std::string_view data) {
         parser_.Parse(data.substr(done), known ? kCommandsABatch : 1, known, &worker->args, &worker->parsed);
     size_t ran = 0;
     if (!worker->parsed.empty()) ran = Dispatcher::RunBatch(*this);
+    ForgetArguments();
     if (ran < worker->parsed.size()) {
       // Stopped early: the rest is parsed again when the connection goes on.
       done += ran == 0 ? 0 : worker->parsed[ran - 1].end;
@@ -416,7 +425,7 @@ size_t Connection::SubscriptionBytes() const {
 }
 
 size_t Connection::MemoryUsage() const {
-  return sizeof(Connection) + input_.capacity() + output.owned_bytes() + SubscriptionBytes() + name.capacity() +
+  return sizeof(Connection) + input_.capacity() + parser_.kept_bytes() + output.owned_bytes() + SubscriptionBytes() + name.capacity() +
          (transaction != nullptr ? Transactions::MemoryUsage(*transaction) : 0) +
          (waiter != nullptr ? Blocking::MemoryUsage(*waiter) : 0) +
          (tls_ != nullptr ? sizeof(TlsSession) + tls_->memory_bytes() : 0);

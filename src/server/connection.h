@@ -155,6 +155,7 @@ class Connection final : public EventHandler {
   void NoMemory();
   // Executes the complete commands of `data`; returns how many bytes are done with.
   size_t Process(std::string_view data);
+  void ForgetArguments();
   void SaveRest(std::string_view rest);
 
   RequestParser parser_;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 
 #include "base/monotonic.h"
@@ -17,6 +18,7 @@ namespace brim {
 namespace {
 
 constexpr int64_t kAllocatorPurgeUs = 2000;
+constexpr auto kDecayEvery = std::chrono::seconds(1);
 std::atomic<int64_t> next_allocator_purge_us{0};
 std::atomic<bool> clients_freed{false};
 
@@ -74,10 +76,15 @@ void Purger::Run() {
   PurgeAllocator();
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return asked_ || stop_; });
+    bool asked = wake_.wait_for(lock, kDecayEvery, [this] { return asked_ || stop_; });
     if (stop_) return;
     asked_ = false;
     lock.unlock();
+    if (!asked) {
+      DecayAllocator();
+      lock.lock();
+      continue;
+    }
     size_t before = ResidentBytes();
     PurgeAllocator();
     size_t after = ResidentBytes();

@@ -12,7 +12,8 @@ namespace brim {
 size_t PurgeEverything();
 
 // A thread that purges the general allocator when asked to: some milliseconds for tens of megabytes, which no turn of a
-// worker has. Started once; ended with the process.
+// worker has. Unasked it looks once a second for pages that have been free for a while: a server at rest is as small as
+// what it holds. Started once; ended with the process.
 class Purger {
  public:
   void Start();

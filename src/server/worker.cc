@@ -174,19 +174,19 @@ void Worker::SendHeld() {
   if (held_.empty()) return;
   // Before it is asked for: what others record later, maybe without anybody who waits, is not waited for.
   uint64_t offset = journal.offset();
-  if (!aof.Commit(&waits_for_log)) {
-    PutBehindLog(offset);
-    return;
-  }
-  if (!unwritten_.empty()) SendWritten();
+  bool written = aof.Commit(&waits_for_log);
   for (size_t i = 0; i < held_.size(); i++) {
     Connection* connection = FindConnection(held_[i]);
     if (connection == nullptr) continue;
     connection->held = false;
-    if (!connection->close_soon) connection->Flush();
+    if (!written || connection->unwritten > 0) {
+      PutBehindLog(*connection, offset);
+    } else if (!connection->close_soon) {
+      connection->Flush();
+    }
   }
   held_.clear();
-  ExpectRecords();
+  if (written) ExpectRecords();
 }
 
 void Worker::ExpectRecords() {
@@ -195,19 +195,12 @@ void Worker::ExpectRecords() {
   }
 }
 
-// Who changed something waits for the disk; the others are served meanwhile. Its next commands are executed, too, while
-// the log's thread keeps up.
-void Worker::PutBehindLog(uint64_t offset) {
-  bool far_behind = BacklogOf(aof) > kReadOnBytes;
-  for (uint64_t id : held_) {
-    Connection* connection = FindConnection(id);
-    if (connection == nullptr) continue;
-    connection->held = false;
-    connection->unwritten++;
-    connection->waits_for_log = far_behind || connection->unwritten >= kUnwrittenTurns;
-    unwritten_.push_back({id, offset, connection->bytes_out + connection->output.size_bytes()});
-  }
-  held_.clear();
+// Who changed something waits for the disk, or for what it is still to be told of earlier turns; the others are served
+// meanwhile. Its next commands are executed, too, while the log's thread keeps up.
+void Worker::PutBehindLog(Connection& connection, uint64_t offset) {
+  connection.unwritten++;
+  connection.waits_for_log = connection.unwritten >= kUnwrittenTurns || BacklogOf(aof) > kReadOnBytes;
+  unwritten_.push_back({connection.id, offset, connection.bytes_out + connection.output.size_bytes()});
 }
 
 void Worker::SendWritten() {
@@ -312,6 +305,8 @@ int Worker::WaitMs() const {
   if (work_left_ || handshakes.waiting() || pushes.has_work() || !closing_.empty() || !held_.empty() ||
       !read_again_.empty() || !deferred_.empty() || !flush_again_.empty())
     return 0;
+  // The log's thread may have told of it since this turn began.
+  if (!unwritten_.empty() && aof.WrittenUpTo(unwritten_.front().offset)) return 0;
   if (cut_left_) return MonotonicUs() < next_cut_us ? 1 : 0;
   if (compacting || pushes.has_put_off()) return 1;
   // The cron may come as much later as this turn was long; a client's deadline may not.

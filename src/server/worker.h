@@ -199,7 +199,7 @@ class Worker {
   void ServeDeferred();
   void FlushRests();
   void SendHeld();
-  void PutBehindLog(uint64_t offset);
+  void PutBehindLog(Connection& connection, uint64_t offset);
   void SendWritten();
   void ExpectRecords();
   void RunDeadlines();

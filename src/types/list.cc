@@ -278,8 +278,8 @@ void ListPushMany(List& list, std::span<const std::string_view> texts, bool fron
   }
   while (!texts.empty()) {
     // Those before one that has a node of its own.
-    auto plain = std::find_if(texts.begin(), texts.end(), IsPlainSize);
-    auto few = texts.first(static_cast<size_t>(plain - texts.begin()));
+    auto few = texts.first(std::min(texts.size(), listpack::kSomeMax));
+    few = few.first(static_cast<size_t>(std::find_if(few.begin(), few.end(), IsPlainSize) - few.begin()));
     ListNode* node = front ? HeadForPush(list) : list.tail;
     size_t pushed = 1;
     if (few.size() > 1 && (node == nullptr || !HasRoom(node, listpack::ElementBytes(few[0]), 1)) &&

@@ -299,6 +299,22 @@ def big_commands(command, tally):
         tally.check(reply == ("*", (("-", OOM), ("+", b"OK"))), "big commands: in a transaction", f"{reply}")
 
 
+def many_arguments(command, tally):
+    """What one command of very many arguments took is given back when it is over."""
+    with Server(command) as server, server.connect(60) as c:
+        clients = [server.connect(60) for _ in range(4)]  # of all workers
+        for n, each in enumerate(clients):
+            each.call("RPUSH", f"list:{n}", *(f"v{i}" for i in range(200000)))
+        c.call("DEL", *(f"none:{i}" for i in range(200000)))
+        overhead = info(c, "used_memory_overhead")
+        tally.check(overhead < 2 * MB, "many arguments: their places are not kept", f"{overhead / MB:.1f} MB")
+        used, deadline = info(c, "used_memory"), time.time() + 10
+        while time.time() < deadline and resident(server) > used + 20 * MB:
+            time.sleep(0.1)
+        left = resident(server) - used
+        tally.check(left <= 20 * MB, "many arguments: the memory goes to the system", f"{left / MB:.1f} MB more")
+
+
 def refused_memory(command, tally):
     """The system refuses memory (a ulimit): errors, and the server lives."""
     words = shlex.split(command)
@@ -380,7 +396,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard < 0 else min(4096, hard), hard))
     tests = {
         f.__name__: f
-        for f in (churn, collections_churn, shrink, query_buffers, big_commands, refused_memory, percent, doctor)
+        for f in (churn, collections_churn, shrink, query_buffers, big_commands, many_arguments, refused_memory, percent, doctor)
     }
     for kind in ("value", "list", "hash"):
         tests[f"readers_{kind}"] = lambda command, tally, kind=kind: readers(command, tally, kind)

@@ -62,6 +62,30 @@ TEST(Parser, Arrays) {
   EXPECT_EQ(ParseAll("*2\r\n$1\r\ns\r\n$70000\r\n" + big + "\r\n"), (Commands{{"s", big}}));
 }
 
+TEST(Parser, ManyArgumentsInParts) {
+  std::string input = "*1\r\n$1\r\nx\r\n*5000\r\n";
+  std::vector<std::string> words;
+  for (int i = 0; i < 5000; i++) {
+    words.push_back("w" + std::to_string(i));
+    input += "$" + std::to_string(words.back().size()) + "\r\n" + words.back() + "\r\n";
+  }
+  for (size_t step : {997, 5000, 20000}) {
+    Commands found;
+    std::string error;
+    EXPECT_EQ(ParseInChunks(input, step, &found, &error), ParseStatus::kOk);
+    EXPECT_EQ(found, (Commands{{"x"}, words})) << "in chunks of " << step;
+  }
+  // What is kept of them goes when they are whole, or given up.
+  RequestParser parser;
+  std::vector<std::string_view> args;
+  std::vector<ParsedCommand> commands;
+  EXPECT_EQ(parser.Parse(std::string_view(input).substr(0, input.size() - 1), 3, true, &args, &commands),
+            ParseStatus::kNeedMore);
+  EXPECT_GE(parser.kept_bytes(), 4999 * sizeof(std::string_view));
+  parser.Reset();
+  EXPECT_EQ(parser.kept_bytes(), 0U);
+}
+
 TEST(Parser, Inline) {
   EXPECT_EQ(ParseAll("PING\r\n\r\n  SET a  b \nGET a\n"), (Commands{{"PING"}, {"SET", "a", "b"}, {"GET", "a"}}));
   EXPECT_EQ(ParseAll("SET \"a b\\x41\\n\" 'it\\'s'\r\n"), (Commands{{"SET", "a bA\n", "it's"}}));
