@@ -26,6 +26,7 @@ namespace {
 constexpr int64_t kBackgroundUs = 500;
 constexpr int64_t kMakeRoomUs = 1'000'000;
 constexpr int64_t kResampleUs = 250;
+constexpr int64_t kPatienceUs = 1'000'000;  // with resident memory that is being given back, before keys go for it
 constexpr int64_t kEvictAtOnce = 64 << 10;  // bytes of keys that go before resident memory is looked at again
 constexpr size_t kFreeBlocks = 256;
 
@@ -58,7 +59,10 @@ class Process final : public PressureSource {
 
   bool TimeIsOver() override { return MonotonicUs() >= deadline_us_; }
 
-  bool IsGivingBack() override { return brim::IsGivingBack() || OthersAreAsked(); }
+  bool IsGivingBack() override {
+    return MemoryGuard::ResidentOver() < MemoryGuard::Slack() &&
+           MemoryGuard::OverForUs(MonotonicUs()) < kPatienceUs && (brim::IsGivingBack() || OthersAreAsked());
+  }
 
   size_t Step(Rung rung, int64_t wanted) override {
     switch (rung) {

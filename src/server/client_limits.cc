@@ -22,8 +22,8 @@ namespace {
 constexpr size_t kWorthCutting = 4 << 10;  // clients with less are not what fills the memory
 
 constexpr size_t kSparedBytes = 64 << 10;  // of a client that goes on: what is in a pipeline
-constexpr int64_t kAskedUs = 3000;         // that other workers have for closing theirs
-constexpr int64_t kAskAgainUs = 20'000;    // since they were asked last
+constexpr int64_t kAskedUs = 25'000;       // that other workers have for closing theirs
+constexpr int64_t kAskAgainUs = 2000;      // when they have looked and found nothing
 constexpr size_t kInputUnwatched = 1 << 20;
 constexpr int64_t kJustServedMs = 100;
 
@@ -33,7 +33,9 @@ struct Victim {
   bool last;
 };
 
-std::atomic<int64_t> asked_us{-kAskAgainUs};
+std::atomic<int64_t> asked_us{-kAskedUs};
+std::atomic<uint64_t> asked_round{0};  // Worker::looked_round follows
+std::atomic<bool> round_freed{false};  // something, by somebody who was asked
 
 // Whether it is not this client that holds things up: its turn was put off, or it has just been served and takes its
 // replies.
@@ -68,34 +70,63 @@ void CutClient(Worker& worker, Connection& connection, size_t bytes, int64_t cli
   CountRung(Rung::kCutClients, bytes);
 }
 
-void AskOthers() {
+// They look at the end of their turns; who rests is woken for it.
+void AskOthers(Worker& worker) {
   int64_t now = MonotonicUs();
   int64_t last = asked_us.load(std::memory_order_relaxed);
-  if (now - last >= kAskAgainUs) asked_us.compare_exchange_strong(last, now, std::memory_order_relaxed);
+  if (OthersAreAsked() || (now - last < kAskAgainUs && !round_freed.load(std::memory_order_relaxed))) return;
+  if (!asked_us.compare_exchange_strong(last, now, std::memory_order_relaxed)) return;
+  round_freed.store(false, std::memory_order_relaxed);
+  worker.looked_round.store(asked_round.fetch_add(1, std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  for (auto& other : server.workers()) {
+    if (other.get() != &worker) other->loop().Post([] {});
+  }
 }
 
-}  // namespace
+bool IsAsked(const Worker& worker) {
+  return worker.looked_round.load(std::memory_order_relaxed) != asked_round.load(std::memory_order_relaxed) &&
+         MonotonicUs() - asked_us.load(std::memory_order_relaxed) < kAskedUs;
+}
 
-bool OthersAreAsked() { return MonotonicUs() - asked_us.load(std::memory_order_relaxed) < kAskedUs; }
-
-size_t KeepClientsInBounds(Worker& worker, bool before_keys) {
+size_t CloseBiggest(Worker& worker, bool before_keys) {
   int64_t clients = ClientMemory();
   // The commonest case first: no limit is as low as this.
   if (clients <= MemoryGuard::client_room_least()) return 0;
   int64_t over = clients - MemoryGuard::ClientRoom();
-  bool spares = over <= 0;  // those who go on
-  if (spares && (before_keys || OthersAreAsked())) over = clients - MemoryGuard::ClientRoom(true);
+  int64_t of_all = over;  // what those who go on give, too
+  bool asked = IsAsked(worker);
+  if (before_keys || asked) over = std::max(over, clients - MemoryGuard::ClientRoom(true));
   if (over <= 0) return 0;
   // What clients have read can be forgotten, which costs them a question more; only then have they to go.
   size_t freed = KeyTracking::Shrink(static_cast<size_t>(over));
   for (const Victim& victim : Biggest(worker)) {
-    if (static_cast<int64_t>(freed) >= over || (spares && victim.last)) break;
+    if (static_cast<int64_t>(freed) >= (victim.last ? of_all : over)) break;
     CutClient(worker, *victim.connection, victim.bytes, clients);
     victim.connection->DropBuffers();
     freed += victim.bytes;
   }
   if (freed > 0) NoteClientsFreed();
-  if (freed == 0 && before_keys && server.workers().size() > 1) AskOthers();
+  if (freed > 0 && asked) round_freed.store(true, std::memory_order_relaxed);
+  if (static_cast<int64_t>(freed) < over && before_keys && server.workers().size() > 1) AskOthers(worker);
+  return freed;
+}
+
+}  // namespace
+
+bool OthersAreAsked() {
+  if (MonotonicUs() - asked_us.load(std::memory_order_relaxed) >= kAskedUs) return false;
+  uint64_t round = asked_round.load(std::memory_order_relaxed);
+  return std::any_of(server.workers().begin(), server.workers().end(), [round](const auto& worker) {
+    return worker->looked_round.load(std::memory_order_relaxed) != round;
+  });
+}
+
+size_t KeepClientsInBounds(Worker& worker, bool before_keys) {
+  uint64_t round = asked_round.load(std::memory_order_relaxed);
+  size_t freed = CloseBiggest(worker, before_keys);
+  if (worker.looked_round.load(std::memory_order_relaxed) != round) {
+    worker.looked_round.store(round, std::memory_order_relaxed);
+  }
   return freed;
 }
 

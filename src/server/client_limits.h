@@ -12,9 +12,9 @@ class Worker;
 // At the end of a turn, and when one connection's buffers have grown: closes this worker's clients until all clients'
 // buffers fit into MemoryGuard::ClientRoom(). Returns the bytes freed. A few instructions when they fit. `before_keys`:
 // as the last rung before eviction, of those who hold things up until MemoryGuard::ClientRoom(true) is kept; where none
-// of them is this worker's, the others are asked to look in their turns.
+// of them is this worker's, the others are asked to look.
 size_t KeepClientsInBounds(Worker& worker, bool before_keys = false);
-// Whether they have been asked a moment ago: keys can wait for what they find. Any thread.
+// Whether they have been asked a moment ago and one has not looked yet: keys can wait for what it finds. Any thread.
 bool OthersAreAsked();
 // A connection has come to hold so many bytes of a request that is not whole: KeepClientsInBounds for each megabyte of
 // them, since a turn may read much more.

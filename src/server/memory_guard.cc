@@ -28,9 +28,6 @@ const ContainerWatch& Container() {
 
 int64_t Percent(int64_t bytes, int64_t percent) { return bytes / 100 * percent; }
 
-// How far resident memory may be above maxmemory before keys go.
-int64_t Slack(int64_t limit) { return std::max(Percent(limit, 2), 6 * kMegabyte); }
-
 }  // namespace
 
 int64_t ClientMemory() {
@@ -85,6 +82,8 @@ void MemoryGuard::MarkFootprint() {
   footprint_ = static_cast<int64_t>(ResidentBytes());
 }
 
+int64_t MemoryGuard::Slack() { return std::max(Percent(used_limit(), 2), 6 * kMegabyte); }
+
 int64_t MemoryGuard::ClientRoom(bool before_keys) {
   if (used_limit() == 0) return client_limit() > 0 ? client_limit() : INT64_MAX;
   if (client_limit() == 0) return INT64_MAX;
@@ -131,6 +130,7 @@ void MemoryGuard::Sample(int64_t now_us) {
     next_sample_us_.store(now_us + kSampleUs, std::memory_order_relaxed);
     over_.store(INT64_MIN, std::memory_order_relaxed);
     over_soft_.store(INT64_MIN, std::memory_order_relaxed);
+    over_since_us_.store(0, std::memory_order_relaxed);
     admit_limit_.store(INT64_MAX, std::memory_order_relaxed);
     return;
   }
@@ -138,7 +138,7 @@ void MemoryGuard::Sample(int64_t now_us) {
   int64_t over = cgroup_over.load(std::memory_order_relaxed);
   int64_t soft = over;
   if (maxmemory() > 0 && watch_resident_) {
-    int64_t slack = Slack(maxmemory());
+    int64_t slack = Slack();
     over = std::max(over, resident - footprint_ - maxmemory() - slack);
     soft = std::max(soft, resident - footprint_ - maxmemory() - slack / 2);
   }
@@ -148,6 +148,9 @@ void MemoryGuard::Sample(int64_t now_us) {
   }
   if (is_short) over = soft = std::max<int64_t>(over, kMegabyte);  // the system has no more, whatever the limits say
   over_.store(over, std::memory_order_relaxed);
+  if ((over > 0) != (over_since_us_.load(std::memory_order_relaxed) != 0)) {
+    over_since_us_.store(over > 0 ? now_us : 0, std::memory_order_relaxed);
+  }
   over_soft_.store(soft, std::memory_order_relaxed);
   admit_limit_.store(over > 0 ? 0 : used_limit() == 0 ? INT64_MAX : used_limit(), std::memory_order_relaxed);
   bool near = soft > -(used_limit() / 4) || UsedMemoryFast() > used_limit() / 4 * 3;

@@ -46,6 +46,13 @@ class MemoryGuard {
   // anything: giving back and compaction.
   static int64_t ResidentOver() { return over_.load(std::memory_order_relaxed); }
   static int64_t ResidentOverSoft() { return over_soft_.load(std::memory_order_relaxed); }
+  // How far resident memory may be above maxmemory before keys go.
+  static int64_t Slack();
+  // For how long, in microseconds, samples have found it over that; 0: it is not.
+  static int64_t OverForUs(int64_t now_us) {
+    int64_t since = over_since_us_.load(std::memory_order_relaxed);
+    return since == 0 ? 0 : now_us - since;
+  }
 
   // How far resident memory is from where giving back begins (0) to where keys may go (100), by the last sample.
   static int PressurePercent();
@@ -71,6 +78,7 @@ class MemoryGuard {
   static inline std::atomic<int64_t> guard_{0};
   static inline std::atomic<int64_t> over_{INT64_MIN};
   static inline std::atomic<int64_t> over_soft_{INT64_MIN};
+  static inline std::atomic<int64_t> over_since_us_{0};
   static inline std::atomic<int64_t> admit_limit_{INT64_MAX};
 };
 

@@ -21,6 +21,25 @@ constexpr int64_t kAllocatorPurgeUs = 2000;
 constexpr auto kDecayEvery = std::chrono::seconds(1);
 std::atomic<int64_t> next_allocator_purge_us{0};
 std::atomic<bool> clients_freed{false};
+std::atomic<int> purging{0};  // threads
+
+// Counts a thread as long as it gives pages back.
+struct Purging {
+  Purging() { purging.fetch_add(1, std::memory_order_relaxed); }
+  ~Purging() { purging.fetch_sub(1, std::memory_order_relaxed); }
+  Purging(const Purging&) = delete;
+  Purging& operator=(const Purging&) = delete;
+};
+
+// By how much resident memory falls.
+template <class Fn>
+size_t FallOf(Fn&& give_back) {
+  Purging mark;
+  size_t before = ResidentBytes();
+  give_back();
+  size_t after = ResidentBytes();
+  return before > after ? before - after : 0;
+}
 
 size_t PurgeHeaps() {
   size_t bytes = 0;
@@ -85,10 +104,7 @@ void Purger::Run() {
       lock.lock();
       continue;
     }
-    size_t before = ResidentBytes();
-    PurgeAllocator();
-    size_t after = ResidentBytes();
-    if (before > after) CountRung(Rung::kGiveBack, before - after);
+    if (size_t fell = FallOf(PurgeAllocator); fell > 0) CountRung(Rung::kGiveBack, fell);
     lock.lock();
   }
 }
@@ -96,6 +112,7 @@ void Purger::Run() {
 void NoteClientsFreed() { clients_freed.store(true, std::memory_order_relaxed); }
 
 bool IsGivingBack() {
+  if (purging.load(std::memory_order_relaxed) > 0) return true;
   return clients_freed.load(std::memory_order_relaxed) &&
          MonotonicUs() < next_allocator_purge_us.load(std::memory_order_relaxed);
 }
@@ -105,11 +122,10 @@ size_t GiveBackFreePages() {
   int64_t due = next_allocator_purge_us.load(std::memory_order_relaxed);
   if (now < due || !next_allocator_purge_us.compare_exchange_strong(due, now + kAllocatorPurgeUs)) return 0;
   clients_freed.store(false, std::memory_order_relaxed);
-  size_t before = ResidentBytes();
-  PurgeHeaps();
-  PurgeAllocator();
-  size_t after = ResidentBytes();
-  return before > after ? before - after : 0;
+  return FallOf([] {
+    PurgeHeaps();
+    PurgeAllocator();
+  });
 }
 
 }  // namespace brim

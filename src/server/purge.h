@@ -36,7 +36,7 @@ inline Purger purger;
 size_t GiveBackFreePages();
 // What clients held was freed: GiveBackFreePages has something to give when it is due again. Any thread.
 void NoteClientsFreed();
-// Whether it waits for that: it was done a moment ago, and does nothing now.
+// Whether some of it is on its way: another thread gives pages back, or it is too early to do it again.
 bool IsGivingBack();
 
 }  // namespace brim

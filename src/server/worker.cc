@@ -20,6 +20,7 @@
 #include "server/persistence.h"
 #include "server/process.h"
 #include "server/pubsub.h"
+#include "server/purge.h"
 #include "server/server.h"
 #include "server/shutdown.h"
 #include "server/tracking.h"
@@ -266,6 +267,7 @@ void Worker::CloseMarked() {
       connections_.erase(it);
     }
     gone.reset();
+    if (MemoryGuard::ResidentOver() > 0) NoteClientsFreed();
     connection_count.fetch_sub(1, std::memory_order_relaxed);
   }
   closing_.swap(closing_left_);

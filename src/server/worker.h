@@ -138,6 +138,8 @@ class Worker {
   // With appendfsync always, until when (monotonic) it will probably record something: for a moment since its turn
   // began, to whose end that is written, and since clients were answered. Others look who are about to sync.
   std::atomic<int64_t> records_until_us{0};
+  // The last time that workers were asked to look at their clients' buffers and this one has (server/client_limits).
+  std::atomic<uint64_t> looked_round{0};
   // Clients whose WAITAOF waits.
   struct SyncWaiter {
     uint64_t connection_id;
