@@ -60,8 +60,8 @@ class Process final : public PressureSource {
   bool TimeIsOver() override { return MonotonicUs() >= deadline_us_; }
 
   bool IsGivingBack() override {
-    return MemoryGuard::ResidentOver() < MemoryGuard::Slack() &&
-           MemoryGuard::OverForUs(MonotonicUs()) < kPatienceUs && (brim::IsGivingBack() || OthersAreAsked());
+    return MemoryGuard::ResidentOver() < MemoryGuard::Slack() && MemoryGuard::OverForUs(MonotonicUs()) < kPatienceUs &&
+           (brim::IsGivingBack() || OthersAreAsked());
   }
 
   size_t Step(Rung rung, int64_t wanted) override {

@@ -425,8 +425,8 @@ size_t Connection::SubscriptionBytes() const {
 }
 
 size_t Connection::MemoryUsage() const {
-  return sizeof(Connection) + input_.capacity() + parser_.kept_bytes() + output.owned_bytes() + SubscriptionBytes() + name.capacity() +
-         (transaction != nullptr ? Transactions::MemoryUsage(*transaction) : 0) +
+  return sizeof(Connection) + input_.capacity() + parser_.kept_bytes() + output.owned_bytes() + SubscriptionBytes() +
+         name.capacity() + (transaction != nullptr ? Transactions::MemoryUsage(*transaction) : 0) +
          (waiter != nullptr ? Blocking::MemoryUsage(*waiter) : 0) +
          (tls_ != nullptr ? sizeof(TlsSession) + tls_->memory_bytes() : 0);
 }
