@@ -7,6 +7,7 @@
 
 #include "base/monotonic.h"
 #include "base/random.h"
+#include "memory/account.h"
 #include "memory/pressure.h"
 #include "server/blocking.h"
 #include "server/client_limits.h"
@@ -60,6 +61,7 @@ class Process final : public PressureSource {
   bool TimeIsOver() override { return MonotonicUs() >= deadline_us_; }
 
   bool IsGivingBack() override {
+    if (MemoryIsShort()) return false;
     return MemoryGuard::ResidentOver() < MemoryGuard::Slack() && MemoryGuard::OverForUs(MonotonicUs()) < kPatienceUs &&
            (brim::IsGivingBack() || OthersAreAsked());
   }

@@ -11,6 +11,7 @@
 
 #include "command/registry.h"
 #include "commands/tables.h"
+#include "fuzz_input.h"
 #include "server/acl_check.h"
 #include "server/acl_file.h"
 #include "server/server_commands.h"
@@ -18,10 +19,6 @@
 namespace {
 
 using namespace brim;
-
-void Require(bool condition) {
-  if (!condition) abort();
-}
 
 bool Prepare() {
   for (CommandTable table : {kStringCommands, kListCommands, kSortedSetAlgebraCommands, kSortCommands, kConfigCommands,

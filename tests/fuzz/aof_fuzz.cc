@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fuzz_input.h"
 #include "persist/aof_manifest.h"
 #include "persist/aof_reader.h"
 #include "resp/request.h"
@@ -20,12 +21,9 @@ namespace {
 using brim::AofManifest;
 using brim::AofRead;
 using brim::AofReader;
+using brim::Require;
 
 constexpr size_t kManifestLineMax = 1024;
-
-void Require(bool condition) {
-  if (!condition) abort();
-}
 
 // One file in memory for all inputs.
 class MemoryFile {

@@ -7,23 +7,15 @@
 #include <vector>
 
 #include "base/geohash.h"
+#include "fuzz_input.h"
 
 namespace {
 
 using namespace brim;
 
-void Require(bool condition) {
-  if (!condition) abort();
-}
-
-class Input {
+class Input : public FuzzInput {
  public:
-  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
-  uint8_t Byte() {
-    if (left_ == 0) return 0;
-    left_--;
-    return *data_++;
-  }
+  using FuzzInput::FuzzInput;
   double Number() {
     uint8_t bytes[8] = {};
     for (uint8_t& byte : bytes) byte = Byte();
@@ -41,11 +33,6 @@ class Input {
     double latitude = Within(kGeoLatitudeMax);
     return {std::isfinite(longitude) ? longitude : 0, std::isfinite(latitude) ? latitude : 0};
   }
-  bool empty() const { return left_ == 0; }
-
- private:
-  const uint8_t* data_;
-  size_t left_;
 };
 
 bool Covers(const std::array<GeoCell, 9>& cells, double score) {

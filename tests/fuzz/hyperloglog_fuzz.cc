@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "fuzz_input.h"
 #include "types/detached_value.h"
 #include "types/hyperloglog.h"
 #include "types/limits.h"
@@ -15,10 +16,6 @@ namespace {
 using namespace brim;
 
 constexpr size_t kControlBytes = 2;
-
-void Require(bool condition) {
-  if (!condition) abort();
-}
 
 std::string Text(const Value& value) {
   char buffer[24];

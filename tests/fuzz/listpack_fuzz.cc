@@ -4,9 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "fuzz_input.h"
 #include "types/listpack.h"
 
 namespace {
+
+using brim::Require;
 
 class Bytes final : public brim::ValueBytes {
  public:
@@ -24,19 +27,9 @@ class Bytes final : public brim::ValueBytes {
   std::vector<uint8_t> bytes_;
 };
 
-void Require(bool condition) {
-  if (!condition) abort();
-}
-
-class Input {
+class Input : public brim::FuzzInput {
  public:
-  Input(const uint8_t* bytes, size_t size) : bytes_(bytes), size_(size) {}
-  bool empty() const { return size_ == 0; }
-  uint8_t Byte() {
-    if (size_ == 0) return 0;
-    size_--;
-    return *bytes_++;
-  }
+  using FuzzInput::FuzzInput;
   std::string Text() {
     uint8_t kind = Byte();
     if (kind < 60) return std::to_string(static_cast<int8_t>(Byte()) * (kind + 1));
@@ -46,10 +39,6 @@ class Input {
     for (int i = kind % 16; i > 0 && !empty(); i--) text += static_cast<char>(Byte());
     return text;
   }
-
- private:
-  const uint8_t* bytes_;
-  size_t size_;
 };
 
 void Compare(Bytes& value, const std::vector<std::string>& model) {

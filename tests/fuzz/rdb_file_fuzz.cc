@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "fuzz_input.h"
 #include "persist/rdb_file.h"
 #include "store/shard.h"
 
@@ -16,10 +17,6 @@ using namespace brim;
 
 constexpr int kDatabases = 16;
 constexpr int64_t kNowMs = 1'700'000'000'000;
-
-void Require(bool condition) {
-  if (!condition) abort();
-}
 
 // Also the room that the file has asked for, which FLUSHDB leaves to a database without keys.
 void Empty(Shard& shard) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "fuzz_input.h"
 #include "types/detached_value.h"
 #include "types/limits.h"
 #include "types/stream.h"
@@ -15,18 +16,9 @@
 namespace brim {
 namespace {
 
-void Require(bool condition) {
-  if (!condition) abort();
-}
-
-class Input {
+class Input : public FuzzInput {
  public:
-  Input(const uint8_t* data, size_t size) : data_(data), left_(size) {}
-  uint8_t Byte() {
-    if (left_ == 0) return 0;
-    left_--;
-    return *data_++;
-  }
+  using FuzzInput::FuzzInput;
   // Near both ends of the numbers, and anything.
   uint64_t Number() {
     uint8_t kind = Byte();
@@ -37,11 +29,6 @@ class Input {
     for (int i = kind % 8; i >= 0; i--) number = number << 8 | Byte();
     return number;
   }
-  bool empty() const { return left_ == 0; }
-
- private:
-  const uint8_t* data_;
-  size_t left_;
 };
 
 // ---- texts
