@@ -1,4 +1,5 @@
 // brim-server: reads the configuration, puts the parts together, runs.
+#include <cerrno>
 #include <clocale>
 #include <cstdio>
 #include <cstring>
@@ -73,6 +74,19 @@ bool RenameCommands(std::string* message) {
   return true;
 }
 
+// False with the text for stderr when lines of the log would be lost.
+bool LogCanBeWritten(std::string* message) {
+  const std::string& path = server.config().logfile;
+  if (path.empty()) return true;
+  if (FILE* file = fopen(path.c_str(), "a")) {
+    fclose(file);
+    return true;
+  }
+  *message = "\n*** FATAL CONFIG FILE ERROR (Redis " + std::string(kRedisVersion) + ") ***\n>>> 'logfile \"" + path +
+             "\"'\nCan't open the log file: " + strerror(errno) + "\n";
+  return false;
+}
+
 void PrintVersion() {
   printf("Brim server v=%s redis=%s malloc=%s bits=64\n", kVersion, kRedisVersion, AllocatorName());
 }
@@ -119,7 +133,8 @@ int Main(int argc, char** argv) {
   std::string message;
   RegisterCommands();
   command_catalog.Build();
-  if (!server.config_store().LoadArguments(argc, argv, &message) || !RenameCommands(&message)) {
+  if (!server.config_store().LoadArguments(argc, argv, &message) || !RenameCommands(&message) ||
+      !LogCanBeWritten(&message)) {
     fprintf(stderr, "%s%s", message.c_str(), message.ends_with('\n') ? "" : "\n");
     return 1;
   }

@@ -127,6 +127,7 @@ class Recharge {
     Charge(MemoryCategory::kFixed, -change);
     bytes_ = bytes;
   }
+  size_t bytes() const { return bytes_; }
 
  private:
   size_t bytes_ = 0;

@@ -153,7 +153,7 @@ bool RdbSaver::Take(Shard& shard, int db, const KeyRef& ref, const CutPace& pace
     stream.place = WritePlace();
     keys_.fetch_add(1, std::memory_order_relaxed);
   }
-  stream.writer->SetHurry(pace.hurry || Urgent());
+  stream.writer->SetHurry(pace.hurry || pace.awaited || Cut::Urgent());
   int64_t wait_until = 0;
   while (!Step(stream, ref)) {
     if (pace.hurry) {

@@ -55,6 +55,8 @@ inline constexpr std::string_view kMisconf =
 // The system itself refused memory in the middle of a command.
 inline constexpr std::string_view kNoMemoryLine = "-OOM the system has no memory left for this command";
 inline constexpr std::string_view kNoMemory = kNoMemoryLine.substr(1);
+inline constexpr std::string_view kReplyTooBig =
+    "OOM the reply needs more memory than clients' buffers may take now (maxmemory, maxmemory-clients)";
 inline constexpr std::string_view kNoInterpreter = "OOM the system has no memory for an interpreter of Lua";
 inline constexpr std::string_view kLuaMemory =
     "OOM the script needs more memory than lua-memory-limit leaves it script: ";

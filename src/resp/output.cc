@@ -41,6 +41,7 @@ void OutputBuffer::AddChunk(size_t bytes) {
 }
 
 void OutputBuffer::AddExactChunk(size_t capacity) {
+  AskToGrow();
   auto* piece = static_cast<Piece*>(AllocateBytes(sizeof(Piece) + capacity, MemoryCategory::kClientsOut));
   *piece = {nullptr, reinterpret_cast<char*>(piece + 1), 0, 0, capacity, nullptr, nullptr, true};
   Link(piece);
@@ -62,6 +63,7 @@ void OutputBuffer::AppendSlow(std::string_view bytes) {
 }
 
 void OutputBuffer::AppendShared(const char* bytes, size_t size, void (*release)(void*), void* token, bool counted) {
+  AskToGrow();
   auto* piece = static_cast<Piece*>(AllocateBytes(sizeof(Piece), MemoryCategory::kClientsOut));
   // It has no room: what is appended next goes into a chunk of its own.
   *piece = {nullptr, const_cast<char*>(bytes), 0, size, size, release, token, counted};

@@ -5,13 +5,23 @@
 
 #include <cstddef>
 #include <cstring>
+#include <new>
 #include <string_view>
 #include <vector>
 
 namespace brim {
 
+// A reply would take more memory than it may: what its command has appended is to be rolled back.
+class ReplyRefused : public std::bad_alloc {};
+
 class OutputBuffer {
  public:
+  // Of the calling thread, while a command runs that can be given up, else null: asked when a buffer of kAskedBytes or
+  // more is to take more memory, with what it has; where it answers false ReplyRefused is thrown.
+  using MayGrow = bool (*)(size_t owned_bytes);
+  static inline thread_local constinit MayGrow may_grow = nullptr;
+  static constexpr size_t kAskedBytes = 1 << 20;
+
   OutputBuffer() = default;
   ~OutputBuffer() { Clear(); }
   OutputBuffer(OutputBuffer&& other) noexcept { TakeFrom(other); }
@@ -112,6 +122,9 @@ class OutputBuffer {
   static constexpr size_t kTightChunkBytes = 1024 - sizeof(Piece);
 
   static size_t OwnBytes(const Piece* piece);
+  void AskToGrow() const {
+    if (owned_ >= kAskedBytes && may_grow != nullptr && !may_grow(owned_)) throw ReplyRefused();
+  }
   void Trim();
   void AddChunk(size_t bytes);
   void AddExactChunk(size_t capacity);

@@ -81,8 +81,13 @@ void Reply::BulkShared(const char* bytes, size_t size, void (*release)(void*), v
     release(token);
     return;
   }
-  Header('$', size);
-  output_->AppendShared(bytes, size, release, token);
+  try {
+    Header('$', size);
+    output_->AppendShared(bytes, size, release, token);
+  } catch (const std::bad_alloc&) {
+    release(token);
+    throw;
+  }
   output_->Append("\r\n");
 }
 

@@ -78,9 +78,9 @@ void RequestBuffer::OwnFrom(size_t bytes) {
 }
 
 void RequestBuffer::Clear(size_t keep_bytes) {
-  if (text_.capacity() > keep_bytes) text_ = std::string();
+  if (text_.capacity() > keep_bytes) std::string().swap(text_);  // an assignment keeps the room
   text_.clear();
-  if (!borrowed_.empty()) borrowed_ = {};
+  if (!borrowed_.empty()) std::vector<Borrowed>().swap(borrowed_);
   borrowed_bytes_ = 0;
 }
 

@@ -79,7 +79,7 @@ bool GatherReply(Interpreter& interpreter, std::string_view* text) noexcept {
     return true;
   }
   try {
-    if (interpreter.flat.capacity() > kKeptBytes) interpreter.flat = std::string();
+    if (interpreter.flat.capacity() > kKeptBytes) std::string().swap(interpreter.flat);
     interpreter.flat.clear();
     interpreter.flat.reserve(output.size_bytes());
     while (!output.empty()) {

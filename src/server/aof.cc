@@ -177,6 +177,8 @@ bool Aof::MakeFirstFiles() {
 
 bool Aof::TurnOn(std::string* error) {
   StartThreads();
+  // Its base would be of a time when nothing was recorded.
+  if (rewriting()) CancelRewrite();
   SetState(State::kWaiting);
   healed_lost_ = journal.lost();
   if (persistence.saving()) {

@@ -71,9 +71,9 @@ class Aof {
   // somebody else is writing, it sets *waits, lets a thread of its own do it, and returns false. WrittenUpTo tells when
   // that is done; workers whose waits_for_log is set are woken then.
   bool Commit(std::atomic<bool>* waits = nullptr);
-  // Whether all up to that offset of the journal is in the file, or cannot be for now (failing). Any thread.
+  // Whether all up to that offset of the journal is in the file, or the last write failed. Any thread.
   bool WrittenUpTo(uint64_t offset) const {
-    return written_offset_.load(std::memory_order_acquire) >= offset || failing();
+    return written_offset_.load(std::memory_order_acquire) >= offset || write_failed_.load(std::memory_order_relaxed);
   }
   // Commit, and everything on the disk; waits for it. False when that failed.
   bool CommitAndSync();
@@ -213,7 +213,7 @@ class Aof {
   std::atomic<uint64_t> written_offset_{0};
   std::atomic<uint64_t> synced_offset_{0};
   std::atomic<bool> sync_requested_{false};
-  bool write_failed_ = false;
+  std::atomic<bool> write_failed_{false};
   bool sync_failed_ = false;
   std::atomic<bool> failing_{false};  // either
   std::string why_;

@@ -34,7 +34,11 @@ constexpr uint64_t kBacklogBytes = 4 << 20;  // recorded and not written: with m
 void Aof::Failed(Trouble trouble, const std::string& why) {
   const char* what = trouble == Trouble::kWriting ? "writing" : "syncing";
   if (!failing_ || why != why_) LogWarning(std::string("Error ") + what + " the AOF file: " + why);
-  (trouble == Trouble::kWriting ? write_failed_ : sync_failed_) = true;
+  if (trouble == Trouble::kWriting) {
+    write_failed_ = true;
+  } else {
+    sync_failed_ = true;
+  }
   // The kernel has written off what it could not make durable: a sync that succeeds later does not bring it back.
   if (trouble == Trouble::kSyncing) sync_failures_++;
   failing_ = true;
@@ -46,9 +50,12 @@ void Aof::Failed(Trouble trouble, const std::string& why) {
 }
 
 void Aof::Works(Trouble trouble) {
-  bool& flag = trouble == Trouble::kWriting ? write_failed_ : sync_failed_;
-  if (!flag) return;
-  flag = false;
+  if (trouble == Trouble::kWriting ? !write_failed_ : !sync_failed_) return;
+  if (trouble == Trouble::kWriting) {
+    write_failed_ = false;
+  } else {
+    sync_failed_ = false;
+  }
   failing_ = write_failed_ || sync_failed_;
   if (!failing_) LogWarning("AOF write error looks solved, can write again.");
 }

@@ -61,6 +61,8 @@ void Blocking::Begin(ServerContext& context, const BlockRequest& request) {
     waiter->look_again_ms = request.look_again_ms;
     connection.worker->AddDeadline(waiter->look_again_ms, connection.id);
   }
+  waiter->muted = context.reply().suppressed();
+  waiter->charge.Set(MemoryUsage(*waiter));
   connection.waiter = std::move(waiter);
   blocked_clients.fetch_add(1, std::memory_order_relaxed);
 }
@@ -120,6 +122,8 @@ bool Blocking::TryServe(Worker& worker, Waiter& waiter, std::string_view key, ui
   try {
     EffectScope scope(context, *waiter.command);
     waiter.command->handler(context);
+    // It is done, but that it is done is not recorded: nobody may be told that it is.
+    if (!scope.End()) throw std::bad_alloc();
   } catch (const std::bad_alloc&) {
     buffer.Clear();
     reply.Error(errors::kNoMemory);
@@ -205,6 +209,7 @@ void Blocking::Finish(const std::shared_ptr<Waiter>& waiter, OutputBuffer&& repl
   if (waiter->served) CommandWatch::NoteServed(*connection, *waiter, reply.size_bytes());
   connection->waiter.reset();
   blocked_clients.fetch_sub(1, std::memory_order_relaxed);
+  if (waiter->muted) reply.Clear();
   connection->Deliver(std::move(reply));
   connection->ResumeInput();
 }

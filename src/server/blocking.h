@@ -48,6 +48,8 @@ struct Waiter final : KeyWaiter, std::enable_shared_from_this<Waiter> {
   uint64_t serving_ticks = 0;  // what running it again took
   // What it took before it waited.
   uint64_t ticks = 0;
+  bool muted = false;  // by CLIENT REPLY
+  Recharge<MemoryCategory::kTransactions> charge;
 };
 
 class Blocking {

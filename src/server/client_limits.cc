@@ -37,10 +37,10 @@ std::atomic<int64_t> asked_us{-kAskedUs};
 std::atomic<uint64_t> asked_round{0};  // Worker::looked_round follows
 std::atomic<bool> round_freed{false};  // something, by somebody who was asked
 
-// Whether it is not this client that holds things up: its turn was put off, or it has just been served and takes its
-// replies.
+// Whether it is not this client that holds things up: its turn was put off, its replies wait for the disk, or it has
+// just been served and takes its replies.
 bool GoesOn(const Connection& connection) {
-  if (connection.deferred) return true;
+  if (connection.deferred || connection.held || connection.unwritten > 0) return true;
   return connection.output.empty() && connection.worker->now_ms - connection.served_ms < kJustServedMs;
 }
 
@@ -124,7 +124,8 @@ bool OthersAreAsked() {
 size_t KeepClientsInBounds(Worker& worker, bool before_keys) {
   uint64_t round = asked_round.load(std::memory_order_relaxed);
   size_t freed = CloseBiggest(worker, before_keys);
-  if (worker.looked_round.load(std::memory_order_relaxed) != round) {
+  // Not where it has asked the others itself.
+  if (worker.looked_round.load(std::memory_order_relaxed) < round) {
     worker.looked_round.store(round, std::memory_order_relaxed);
   }
   return freed;
@@ -136,6 +137,8 @@ void NoteInput(Worker& worker, size_t bytes) {
   worker.unwatched_input = 0;
   KeepClientsInBounds(worker);
 }
+
+bool ReplyMayGrow(size_t bytes) { return static_cast<int64_t>(bytes) <= MemoryGuard::ClientRoom(); }
 
 bool CutWhenOver(Connection& connection) {
   int64_t clients = ClientMemory();

@@ -19,6 +19,9 @@ bool OthersAreAsked();
 // A connection has come to hold so many bytes of a request that is not whole: KeepClientsInBounds for each megabyte of
 // them, since a turn may read much more.
 void NoteInput(Worker& worker, size_t bytes);
+// Whether a reply in the making that takes so much may take more (OutputBuffer::may_grow): not more than all clients
+// may. Any thread.
+bool ReplyMayGrow(size_t bytes);
 // In a command that goes on taking memory for its connection: closes it when all clients' memory is over that bound.
 bool CutWhenOver(Connection& connection);
 

@@ -187,7 +187,8 @@ bool ApplyDbFileName(Config& config, const std::string& text, std::string*, std:
 
 bool ApplyPercentiles(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
   std::vector<double> percentiles;
-  const Words words = WordsOf(text);  // before *canonical changes: it may be the text
+  Words words;  // before *canonical changes: it may be the text
+  if (!SplitWords(text, &words)) return Refuse(reason, "Invalid latency-tracking-info-percentiles parameters");
   canonical->clear();
   for (const std::string& word : words) {
     if (word.empty()) continue;
@@ -268,7 +269,8 @@ bool CheckReplicaOf(Config&, const std::string& text, std::string* canonical, st
 }
 
 bool ApplySave(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
-  Words words = WordsOf(text);
+  Words words;
+  if (!SplitWords(text, &words)) return Refuse(reason, "Invalid save parameters");
   // "60 1000" as one word, as a shell hands it over.
   if (words.size() == 1 && words[0].find(' ') != std::string::npos) words = WordsOf(words[0]);
   if (words.size() == 1 && words[0].empty()) words.clear();

@@ -269,9 +269,8 @@ class ConfigRewriter {
 
   bool IsChanged(size_t row) const {
     static const ConfigStore defaults;
-    // Where the server runs and how many cores the machine has are no changes.
-    std::string name = Settings()[row].name;
-    return name != "dir" && store_.texts_[row] != defaults.texts_[row];
+    // Where the server runs is written in any case: the next start may be from elsewhere.
+    return std::string_view(Settings()[row].name) == "dir" || store_.texts_[row] != defaults.texts_[row];
   }
 
   std::string Lines(size_t row) const {

@@ -273,12 +273,14 @@ void Connection::ResumeInput() {
 
 size_t Connection::BufferBytes() const {
   return input_.capacity() + parser_.kept_bytes() + output.owned_bytes() + SubscriptionBytes() +
+         (transaction != nullptr ? transaction->charge.bytes() : 0) + (waiter != nullptr ? waiter->charge.bytes() : 0) +
          (tls_ != nullptr ? tls_->buffer_bytes() : 0);
 }
 
 void Connection::DropBuffers() {
   output.Clear();
   input_.Clear();
+  if (transaction != nullptr) Transactions::DropQueue(*transaction);
   if (tls_ != nullptr) tls_->Drop();
 }
 
@@ -329,6 +331,7 @@ void Connection::Flush() {
   if (worker->serving == this && worker->recorded) worker->Hold(this);
   if (held || unwritten > 0) {
     KeepReplies();
+    if (output.size_bytes() > kFlushBytes) OverOutputLimit();
     return;
   }
   Send(SIZE_MAX);

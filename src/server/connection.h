@@ -133,8 +133,9 @@ class Connection final : public EventHandler {
   uint64_t bytes_in = 0;
   uint64_t bytes_out = 0;
   int64_t soft_limit_since_ms = 0;
-  size_t unsent_bytes = 0;  // pushes that PushQueue has listed it for
-  std::string address;      // "127.0.0.1:1234"
+  int64_t awaits_cut_us = 0;  // since when (monotonic) its next command waits for a snapshot; 0: it does not
+  size_t unsent_bytes = 0;    // pushes that PushQueue has listed it for
+  std::string address;        // "127.0.0.1:1234"
   std::string local_address;
 
  private:

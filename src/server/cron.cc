@@ -74,7 +74,8 @@ void Worker::CheckClients() {
     figures.recent_max_output = std::max(figures.recent_max_output, connection->output.size_bytes());
     if (!connection->output.empty()) connection->OverOutputLimit();
     if (idle_limit_ms > 0 && connection->waiter == nullptr && connection->subscriptions == nullptr &&
-        !connection->monitor && now_ms - connection->last_active_ms > idle_limit_ms) {
+        !connection->monitor && !connection->held && connection->unwritten == 0 &&
+        now_ms - connection->last_active_ms > idle_limit_ms) {
       connection->CloseSoon();
     }
   }

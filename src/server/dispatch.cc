@@ -8,6 +8,7 @@
 
 #include "base/ascii.h"
 #include "memory/account.h"
+#include "memory/pressure.h"
 #include "resp/errors.h"
 #include "server/acl.h"
 #include "server/acl_check.h"
@@ -15,14 +16,18 @@
 #include "server/admission.h"
 #include "server/aof.h"
 #include "server/blocking.h"
+#include "server/client_limits.h"
 #include "server/command_watch.h"
 #include "server/connection.h"
+#include "server/cut_wait.h"
 #include "server/hot_keys.h"
 #include "server/journal.h"
+#include "server/log.h"
 #include "server/monitor.h"
 #include "server/pause.h"
 #include "server/persistence.h"
 #include "server/pubsub.h"
+#include "server/purge.h"
 #include "server/script_watch.h"
 #include "server/server.h"
 #include "server/shard_locks.h"
@@ -31,6 +36,7 @@
 #include "server/transaction.h"
 #include "server/watching.h"
 #include "server/worker.h"
+#include "store/cut.h"
 #include "store/shard.h"
 
 namespace brim {
@@ -210,6 +216,11 @@ size_t Dispatcher::RunPlans(Connection& connection) {
     const ParsedCommand& parsed = worker.parsed[i];
     std::span<const std::string_view> argv(worker.args.data() + parsed.first_arg, parsed.argc);
     uint64_t began = worker.ticks;
+    if (Cut::running() && plans[i].command != nullptr && plans[i].command->ArityFits(argv.size()) &&
+        WaitsForCut(connection, *plans[i].command, argv)) [[unlikely]] {
+      worker.Defer(&connection);
+      return i;
+    }
     context.canonical_ = parsed.canonical;
     // A command of one key changes nothing about its connection.
     if (!plain || !plans[i - 1].hashed) plain = IsPlain(connection);
@@ -314,6 +325,15 @@ bool Dispatcher::Refused(Connection& connection, const Plan& plan, std::span<con
   const Command* command = plan.command;
   const Worker& worker = *connection.worker;
   connection.last_command = command;
+  if (command == nullptr && IsHttp(argv)) {
+    LogWarning(
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is "
+        "likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. "
+        "Connection from " +
+        connection.address + " aborted.");
+    connection.CloseSoon();
+    return true;
+  }
   if (command == nullptr) {
     Reject(connection, nullptr,
            plan.container != nullptr ? UnknownSubcommandText(*plan.container, argv[1]) : UnknownCommandText(argv));
@@ -533,16 +553,25 @@ size_t Dispatcher::CallHandler(ServerContext& context, const Command& command) {
   uint64_t errors_before = context.reply().errors();
   OutputBuffer::Mark mark = context.reply().output().End();
   size_t refused = 0;
+  // A command that only reads can be given up when its reply becomes too big.
+  bool bounded = (command.flags & kReadonly) != 0 && context.connection_ != nullptr && !context.connection_->no_evict;
+  auto outer = std::exchange(OutputBuffer::may_grow, bounded ? &ReplyMayGrow : nullptr);
   try {
     command.handler(context);
   } catch (const MemoryRefused& refusal) {
     context.reply().output().RollBack(mark);
     refused = refusal.bytes;
+  } catch (const ReplyRefused&) {
+    context.reply().output().RollBack(mark);
+    context.reply().Error(errors::kReplyTooBig);
+    CountRung(Rung::kRefuse, 0);
+    NoteClientsFreed();
   } catch (const std::bad_alloc&) {
     context.reply().output().RollBack(mark);
     context.reply().Error(errors::kNoMemory);
     NoteShortage();
   }
+  OutputBuffer::may_grow = outer;
   if (!scope.End()) [[unlikely]] {
     // It is done, but that it is done is not recorded: nobody may be told that it is.
     context.reply().output().RollBack(mark);
@@ -553,8 +582,10 @@ size_t Dispatcher::CallHandler(ServerContext& context, const Command& command) {
     EndWatched(context, watched, __rdtsc() - began, mark.size);
   CommandFigures& figures = CountCall(context, command, began, answered);
   if (context.reply().errors() != errors_before) [[unlikely]] {
-    figures.failed++;
-    if (!std::exchange(worker.error_counted, false)) server.CountError(worker, context.reply());
+    if (!std::exchange(worker.queued_failed, false)) {
+      figures.failed++;
+      if (!std::exchange(worker.error_counted, false)) server.CountError(worker, context.reply());
+    }
   }
   return refused;
 }
@@ -698,7 +729,7 @@ size_t Dispatcher::RunPaused(ServerContext& context, const Command& command) {
 void Dispatcher::WriteBorrowed(Worker& worker) {
   worker.borrowed = false;
   aof.Commit();
-  worker.kept_queue.clear();
+  std::vector<QueuedCommand>().swap(worker.kept_queue);
 }
 
 size_t Dispatcher::RunUnlocked(Connection& connection, const Plan& plan, std::span<const std::string_view> argv) {
@@ -726,6 +757,11 @@ size_t Dispatcher::RunUnlocked(Connection& connection, const Plan& plan, std::sp
     return CallHandler(context, command);
   }
   return RunLocked(worker, command, mask);
+}
+
+// A browser that was made to send requests here (cross protocol scripting) gets no further than its first line.
+bool Dispatcher::IsHttp(std::span<const std::string_view> argv) {
+  return EqualsNoCase(argv[0], "POST") || EqualsNoCase(argv[0], "HOST:");
 }
 
 void Dispatcher::ProtocolError(Connection& connection, std::string_view text) {

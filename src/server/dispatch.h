@@ -107,6 +107,7 @@ class Dispatcher {
   static Begun Begin(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
   static void EndCommand(Connection& connection, const Command* command);
   static bool Refused(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
+  static bool IsHttp(std::span<const std::string_view> argv);
   static bool RefusedByAcl(Connection& connection, const Command& command, std::span<const std::string_view> argv);
   static bool DeniedAtExec(ServerContext& context, const Command& command, std::span<const std::string_view> argv);
   static bool RefusedByState(Connection& connection, const Command& command);

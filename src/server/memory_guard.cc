@@ -33,8 +33,8 @@ int64_t Percent(int64_t bytes, int64_t percent) { return bytes / 100 * percent; 
 int64_t ClientMemory() {
   auto used = UsedByCategory();
   int64_t sum = 0;
-  for (MemoryCategory category :
-       {MemoryCategory::kClientsIn, MemoryCategory::kClientsOut, MemoryCategory::kPubSub, MemoryCategory::kTracking}) {
+  for (MemoryCategory category : {MemoryCategory::kClientsIn, MemoryCategory::kClientsOut, MemoryCategory::kPubSub,
+                                  MemoryCategory::kTracking, MemoryCategory::kTransactions}) {
     sum += used[static_cast<size_t>(category)];
   }
   return sum;

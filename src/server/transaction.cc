@@ -42,6 +42,8 @@ void EndTransaction(Connection& connection, bool lock) {
     transaction.in_multi = transaction.dirty = transaction.large = false;
     transaction.queue.clear();
     transaction.mask = transaction.flags = 0;
+    transaction.bytes = 0;
+    transaction.charge.Set(0);
     return;
   }
   for (const WatchedKey& watched : transaction.watched) {
@@ -100,7 +102,9 @@ void Exec(Context& context) {
   context.reply().ArrayHeader(queue.size());
   own.SetInTransaction(true);
   worker.ticks = __rdtsc();  // what came before is no time of the first one's
+  uint64_t errors = context.reply().errors();
   for (QueuedCommand& queued : queue) Dispatcher::RunQueued(own, *queued.command, queued.argv, true);
+  worker.queued_failed = context.reply().errors() != errors;
   own.SetInTransaction(false);
   if (worker.watch.ticks == 0) CommandWatch::Refresh(worker);
   if (worker.effects.requests().borrows()) worker.kept_queue = std::move(queue);
@@ -126,6 +130,7 @@ void Watch(Context& context) {
     bool expired = ref && ref.entry().has_expiry() && ref.expiry_ms() < context.now_ms();
     shard.Watch(context.db(), key, &transaction.watch, expired);
     transaction.watched.push_back({context.db(), std::string(key), expired});
+    transaction.Took(sizeof(WatchedKey) + 2 * key.size());  // the shard has one of its own
   }
   context.reply().Ok();
 }
@@ -227,6 +232,7 @@ void Transactions::Queue(ServerContext& context, const Command& command, std::sp
   transaction.mask |= Dispatcher::ShardMask(context.worker(), command, queued.argv);
   transaction.flags |= command.flags;
   transaction.queue.push_back(std::move(queued));
+  transaction.Took(sizeof queued + bytes + argv.size() * sizeof(std::string_view));
   context.reply().Simple("QUEUED");
 }
 
@@ -269,6 +275,13 @@ size_t Transactions::QueueBytes(const Transaction& transaction) {
     for (std::string_view arg : queued.argv) bytes += arg.size();
   }
   return bytes;
+}
+
+void Transactions::DropQueue(Transaction& transaction) {
+  std::vector<QueuedCommand>().swap(transaction.queue);
+  transaction.in_multi = transaction.dirty = true;
+  transaction.bytes = 0;
+  transaction.charge.Set(0);
 }
 
 size_t Transactions::MemoryUsage(const Transaction& transaction) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "command/registry.h"
+#include "memory/account.h"
 #include "store/shard.h"
 
 namespace brim {
@@ -38,6 +39,12 @@ struct Transaction {
   bool large = false;  // one of them came with enough for COMMANDLOG
   WatchFlag watch;
   std::vector<WatchedKey> watched;
+  size_t bytes = 0;  // of the queue and the watched keys
+  Recharge<MemoryCategory::kTransactions> charge;
+  void Took(size_t more) {
+    bytes += more;
+    charge.Set(bytes);
+  }
 };
 
 class Transactions {
@@ -61,6 +68,8 @@ class Transactions {
   // Of all of it / of the queued commands alone.
   static size_t MemoryUsage(const Transaction& transaction);
   static size_t QueueBytes(const Transaction& transaction);
+  // The connection is being closed: what is queued will not run.
+  static void DropQueue(Transaction& transaction);
 };
 
 }  // namespace brim

@@ -200,7 +200,8 @@ void Worker::ExpectRecords() {
 // meanwhile. Its next commands are executed, too, while the log's thread keeps up.
 void Worker::PutBehindLog(Connection& connection, uint64_t offset) {
   connection.unwritten++;
-  connection.waits_for_log = connection.unwritten >= kUnwrittenTurns || BacklogOf(aof) > kReadOnBytes;
+  // Once it waits it is SendWritten that lets it go on.
+  connection.waits_for_log |= connection.unwritten >= kUnwrittenTurns || BacklogOf(aof) > kReadOnBytes;
   unwritten_.push_back({connection.id, offset, connection.bytes_out + connection.output.size_bytes()});
 }
 
@@ -400,6 +401,7 @@ void Worker::Run() {
     // What is left over can wait for a turn that was short; the cron itself comes some times a second.
     if (now_ms >= next_cron_ms || (work_left_ && !TurnIsLong())) Cron();
   }
+  if (!unwritten_.empty()) SendWritten();  // what the end has written
   CloseMarked();
   // Connections are destroyed with the worker, after all threads have ended.
   thread_pause.Leave(index_);

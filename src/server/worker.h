@@ -165,6 +165,7 @@ class Worker {
   Connection* interrupted = nullptr;
   bool busy_refused = false;   // the command in hand gives way to a script that takes long: BUSY is its answer
   bool out_of_memory = false;  // by the last command that was looked at under pressure
+  bool queued_failed = false;  // the errors that an EXEC answers are its commands', counted already
   bool error_counted = false;  // the error that a script answers is one of its commands', counted already
   ScriptLocks script_locks;    // of the script that runs
   // Compaction (server/compactor): when the next slice may begin (monotonic), and whether one is left over.

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/monotonic.h"
 #include "store/keyspace.h"
 
 namespace brim {
@@ -20,7 +21,8 @@ class Shard;
 
 // How much of an entry is to be taken.
 struct CutPace {
-  bool hurry = false;       // all: a command waits that is about to change it
+  bool hurry = false;       // all: a command cannot go on before, and others cannot either
+  bool awaited = false;     // a command waits for it that can be asked again
   int64_t deadline_us = 0;  // else some, until then (monotonic) or until somebody waits for the shard
 };
 
@@ -55,13 +57,18 @@ class Cut {
   // While one is running: whether the sink takes more from the shard's walk. Needs its lock.
   static bool HasRoom(Shard& shard) { return sink_->HasRoom(shard); }
   static bool Alone() { return sink_->Alone(); }
-  static bool Urgent() { return sink_->Urgent(); }
+  static bool Urgent() { return sink_->Urgent() || MonotonicUs() < awaited_until_us_.load(std::memory_order_relaxed); }
   static int64_t TakeBackgroundUs() { return sink_->TakeBackgroundUs(); }
   // Whether the walk is done with the shard. Needs its lock.
   static bool Done(const Shard& shard);
   // A slice of the shard's walk, until the deadline (monotonic) or the sink has no room. True when there is no more to
   // do here. Needs the shard's lock.
   static bool Walk(Shard& shard, int64_t deadline_us);
+
+  // Some of an entry that a command is about to change, which can wait while others are served; what the shard is in
+  // the middle of goes first. Until the deadline (monotonic), the sink has no room, or somebody waits for the shard.
+  // True: it has been handed over, or is none of the cut's. Needs the shard's lock.
+  static bool HandSome(Shard& shard, const KeyRef& ref, int64_t deadline_us);
 
   // Before the entry changes or goes. Two loads and a compare when no cut is running. Needs the shard's lock.
   static void Before(const KeyRef& ref) {
@@ -72,9 +79,11 @@ class Cut {
 
  private:
   static void HandOver(const KeyRef& ref);
-  static bool HandOverFrom(Shard& shard, int db, const KeyRef& ref, const CutPace& pace);
+  static bool HandOverFrom(Shard& shard, size_t database, const KeyRef& ref, const CutPace& pace);
+  static bool GoOnWithOpen(Shard& shard, const CutPace& pace);
   static inline CutSink* sink_ = nullptr;
   static inline std::atomic<int> shards_left_{0};
+  static inline std::atomic<int64_t> awaited_until_us_{0};  // by HandSome, a moment ago
 };
 
 // A shard's part of a cut.
@@ -88,6 +97,7 @@ struct ShardCut {
   uint64_t cursor = 0;
   // A big value that was handed over in part: nothing of it may be moved.
   Entry* open = nullptr;
+  size_t open_database = 0;  // whose it is, in `databases`
   bool running = false;
 };
 

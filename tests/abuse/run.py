@@ -35,6 +35,8 @@ MALFORMED = {
     "unbalanced single quote": b"SET a 'b\r\n",
     "text behind a quote": b'SET a "b"c\r\n',
     "good, then bad": b"*1\r\n$4\r\nPING\r\n*1\r\nx\r\n",
+    "a browser's POST": b"POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\nSET a evil\r\nGET a\r\n",
+    "a line of a browser": b"Host: 127.0.0.1\r\n\r\nSET a evil\r\n",
 }
 SOUND = {
     "inline": b"PING\r\nSET a 'x y'\r\nGET a\r\n",
@@ -44,6 +46,8 @@ SOUND = {
     "empty arguments": b"*3\r\n$3\r\nSET\r\n$0\r\n\r\n$0\r\n\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\n",
     "unknown command": b"*2\r\n$3\r\nFOO\r\n$3\r\nbar\r\n",
     "too few arguments": b"*1\r\n$3\r\nGET\r\n",
+    "muted while it waits": b"CLIENT REPLY OFF\r\nBLPOP q 0.05\r\nCLIENT REPLY ON\r\nPING\r\n",
+    "one reply skipped": b"CLIENT REPLY SKIP\r\nBLPOP q 0.05\r\nPING\r\n",
     "letter case": b"*2\r\n$4\r\neChO\r\n$1\r\nx\r\n",
 }
 
@@ -346,7 +350,7 @@ def start_up(_, __, tally, command):
 
 
 def bad_settings(server, oracle, tally):
-    for setting in (["maxmemory", "x"], ["maxmemory-samples", "0"], ["hz", "x"], ["save", "1"], ["timeout", "-1"],
+    for setting in (["maxmemory", "x"], ["maxmemory-samples", "0"], ["hz", "x"], ["save", "1"], ["save", '"x'], ["latency-tracking-info-percentiles", '"5'], ["timeout", "-1"],
                     ["nosuch", "1"], ["maxmemory", "1", "maxmemory", "2"], ["daemonize", "yes"], ["activedefrag", "perhaps"],
                     ["client-output-buffer-limit", "normal 1"], ["notify-keyspace-events", "q"],
                     ["dir", "/"]):  # fmt: skip

@@ -240,4 +240,20 @@ def unsynced_increments(tally, command, seed):
     strict.close()
 
 
-SUITE = (lost_records, turned_on, wait_for_disks, big_arguments, ends_of_files, unsynced_increments)
+def turned_on_in_a_rewrite(tally, command, seed):
+    """BGREWRITEAOF with the file off, and at once CONFIG SET appendonly yes."""
+    for keys in (300, 50_000):
+        with Server(command) as server:
+            with server.connect(20) as c:
+                c.pipeline([["SET", f"k:{i}", i] for i in range(keys)])
+                replies = c.pipeline([["BGREWRITEAOF"], ["CONFIG", "SET", "appendonly", "yes"], ["INCR", "n"]])
+                tally.check([kind for kind, _ in replies] == ["+", "+", ":"], "appendonly in a rewrite", f"{replies}")
+                ended = await_said(c, [b"aof_enabled:1", b"aof_rewrite_in_progress:0", b"aof_rewrite_scheduled:0"])
+                tally.check(ended, "appendonly in a rewrite: it ends")
+            server.extra = ["--appendonly", "yes"]
+            server.restart()
+            with server.connect() as c:
+                tally.check(c.value("DBSIZE") == keys + 1, "appendonly in a rewrite: all is there")
+
+
+SUITE = (lost_records, turned_on, turned_on_in_a_rewrite, wait_for_disks, big_arguments, ends_of_files, unsynced_increments)

@@ -170,6 +170,32 @@ def hot(tally, command):
                     tally.check(theirs.value("DEBUG", "DIGEST") == wanted, f"{what} of what is saved: the file")
 
 
+def only_writers_wait(tally, command):
+    """Who changes what is still to be saved waits for it; nobody else does, and the file is of the cut."""
+    with Server(command, ["--save", ""]) as server, server.connect(300) as c, server.connect(300) as d:
+        for at in range(0, 4 * FIELDS, 1000):
+            c.call("HSET", "hash", *(w for i in range(at, at + 1000) for w in (f"field:{i}", f"value:{i}")))
+        changes = {"HSET": [["HSET", "hash", "new", "x"]], "EXPIRE": [["EXPIRE", "hash", 1000]],
+                   "EXEC": [["MULTI"], ["SET", "n", 1], ["HSET", "hash", "new", "y"], ["EXEC"]],
+                   "EVAL": [["EVAL", "return redis.call('hset', KEYS[1], 'new', 'z')", 1, "hash"]],
+                   "a pipeline": [["SET", "n", 2], ["HDEL", "hash", "new"], ["GET", "n"]]}  # fmt: skip
+        for what, commands in changes.items():
+            wanted = c.value("DEBUG", "DIGEST")
+            c.call("BGSAVE")
+            d.send_raw(b"".join(map(encode, commands)))
+            worst, _ = watch(server, c, b"rdb_bgsave_in_progress:0")
+            got = [d.read() for _ in commands]
+            tally.check(all(kind != "-" for kind, _ in got), f"{what} of what is saved, {commands}", f"{got}")
+            if not is_sanitized(server):
+                tally.check(worst < MOST_PING / 4, f"{what} of what is saved: PING", f"{worst * 1000:.1f} ms")
+            with Server(ORACLE, wait=False) as oracle:
+                oracle.kill()
+                shutil.copy(os.path.join(server.folder, "dump.rdb"), oracle.folder)
+                oracle.start()
+                with oracle.connect(120) as theirs:
+                    tally.check(theirs.value("DEBUG", "DIGEST") == wanted, f"{what} of what is saved: the file")
+
+
 def all_of_it(tally, command, fields):
     global FIELDS
     FIELDS = fields
@@ -177,3 +203,4 @@ def all_of_it(tally, command, fields):
     quiet(tally, command, 2, {"BGSAVE"})
     changed_meanwhile(tally, command)
     hot(tally, command)
+    only_writers_wait(tally, command)

@@ -299,6 +299,52 @@ def big_commands(command, tally):
         tally.check(reply == ("*", (("-", OOM), ("+", b"OK"))), "big commands: in a transaction", f"{reply}")
 
 
+def big_replies(command, tally):
+    """A reply of many times what is free costs no key, no other client and no memory; it is refused."""
+    with Server(command) as server, server.connect(60) as c, server.connect(60) as other:
+        limit(c, 60, "allkeys-lru")
+        value = "v" * 1000
+        for at in range(0, 40000, 1000):
+            c.pipeline([["RPUSH", "list", *(f"{value}{i}" for i in range(at, at + 1000))]])
+        fill(c, 48, 100)
+        keys, watch = c.value("DBSIZE"), Watch(server)
+        reads = [["LRANGE", "list", 0, -1], ["SRANDMEMBER", "set", -(10**12)],
+                 ["EVAL", "return redis.call('lrange', KEYS[1], 0, -1)", 1, "list"]]  # fmt: skip
+        c.call("SADD", "set", "a", "b")
+        for args in reads:
+            kind, text = other.call(*args)
+            tally.check(kind == "-" and b"OOM" in text, f"big replies: {args[0]} is refused", f"{kind} {text[:80]}")
+        reply = other.pipeline([["MULTI"], ["LLEN", "list"], reads[0], ["EXEC"]])[-1][1]
+        tally.check(reply[0] == (":", 40000) and reply[1][0] == "-", "big replies: in a transaction", f"{reply}"[:200])
+        tally.check(len(other.value("LRANGE", "list", 0, 999)) == 1000, "big replies: a small one is not")
+        peak = watch.end()
+        tally.check(c.value("DBSIZE") == keys + 1, "big replies: no key goes", f"{c.value('DBSIZE') - keys - 1}")
+        tally.check(info(c, "evicted_clients") == 0, "big replies: nor a client")
+        tally.check(peak < 78 * MB, "big replies: memory", f"{peak / MB:.1f} MB")
+
+
+def waiting_clients(command, tally):
+    """What is queued by MULTI, watched or waited for is its client's memory: clients go, not keys."""
+    with Server(command) as server, server.connect(60) as c:
+        limit(c, 60, "allkeys-lru")
+        fill(c, 50, 1000)
+        keys = c.value("DBSIZE")
+        clients = []
+        for n in range(40):
+            d = server.connect(60)
+            clients.append(d)
+            try:
+                if n % 2:
+                    d.send("BLPOP", f"{n}" + "k" * 1_000_000, 0)
+                else:
+                    d.pipeline([["WATCH", f"{n}" + "w" * 300_000], ["MULTI"], *([["SET", "x", "y" * 10_000]] * 100)])
+            except (Closed, OSError):
+                pass
+        time.sleep(0.5)
+        tally.check(c.value("DBSIZE") == keys, "waiting clients: no key goes", f"{keys - c.value('DBSIZE')}")
+        tally.check(info(c, "evicted_clients") > 0, "waiting clients: clients do")
+
+
 def many_arguments(command, tally):
     """What one command of very many arguments took is given back when it is over."""
     with Server(command) as server, server.connect(60) as c:
@@ -396,7 +442,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard < 0 else min(4096, hard), hard))
     tests = {
         f.__name__: f
-        for f in (churn, collections_churn, shrink, query_buffers, big_commands, many_arguments, refused_memory, percent, doctor)
+        for f in (churn, collections_churn, shrink, query_buffers, big_commands, big_replies, waiting_clients, many_arguments, refused_memory, percent, doctor)
     }
     for kind in ("value", "list", "hash"):
         tests[f"readers_{kind}"] = lambda command, tally, kind=kind: readers(command, tally, kind)
