@@ -350,7 +350,8 @@ def start_up(_, __, tally, command):
 
 
 def bad_settings(server, oracle, tally):
-    for setting in (["maxmemory", "x"], ["maxmemory-samples", "0"], ["hz", "x"], ["save", "1"], ["save", '"x'], ["latency-tracking-info-percentiles", '"5'], ["timeout", "-1"],
+    for setting in (["maxmemory", "x"], ["maxmemory-samples", "0"], ["hz", "x"], ["save", "1"], ["save", '"x'],
+                    ["latency-tracking-info-percentiles", '"5'], ["timeout", "-1"],
                     ["nosuch", "1"], ["maxmemory", "1", "maxmemory", "2"], ["daemonize", "yes"], ["activedefrag", "perhaps"],
                     ["client-output-buffer-limit", "normal 1"], ["notify-keyspace-events", "q"],
                     ["dir", "/"]):  # fmt: skip

@@ -442,7 +442,8 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard < 0 else min(4096, hard), hard))
     tests = {
         f.__name__: f
-        for f in (churn, collections_churn, shrink, query_buffers, big_commands, big_replies, waiting_clients, many_arguments, refused_memory, percent, doctor)
+        for f in (churn, collections_churn, shrink, query_buffers, big_commands, big_replies, waiting_clients,
+                  many_arguments, refused_memory, percent, doctor)  # fmt: skip
     }
     for kind in ("value", "list", "hash"):
         tests[f"readers_{kind}"] = lambda command, tally, kind=kind: readers(command, tally, kind)
