@@ -172,6 +172,12 @@ def rewrite(tally, command, certs):
         c.call("CONFIG", "SET", "tls-cert-file", certs.path("second.crt"), "tls-key-file", certs.path("second.key"))
         c.call("CONFIG", "SET", "tls-protocols", "TLSv1.2 TLSv1.3", "tls-session-caching", "no")
         tally.check(c.call("CONFIG", "REWRITE") == ("+", b"OK"), "CONFIG REWRITE")
+    with open(path) as f:
+        lines = f.readlines()
+    folder = [line for line in lines if line.startswith("dir ")]
+    tally.check(len(folder) == 1, "the folder is written", f"{folder}")
+    with open(path, "w") as f:
+        f.writelines(line for line in lines if line not in folder)  # it is gone
     with Server(command, config_file=path) as server, server.connect() as c:
         tally.check(shown(port, certs) == "second", "the rewritten file is read")
         got = c.value("CONFIG", "GET", "tls-protocols")
