@@ -53,4 +53,6 @@ bool LuaEngine::LoadLibrary(Worker& worker, const std::string& text, std::string
 
 void LuaEngine::DropLibraries() { libraries.Clear(); }
 
+bool LuaEngine::Tidy(Worker& worker, bool due) { return WorkerScripts::Of(worker.index()).Tidy(due); }
+
 }  // namespace brim

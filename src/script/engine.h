@@ -12,6 +12,7 @@ class LuaEngine final : public ScriptEngine {
   std::vector<std::string> LibraryTexts() override;
   bool LoadLibrary(Worker& worker, const std::string& text, std::string* error) override;
   void DropLibraries() override;
+  bool Tidy(Worker& worker, bool due) override;
 };
 
 extern LuaEngine lua_engine;

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kHookInstructions = 100'000;
 constexpr size_t kWornBytes = 8 << 20;
+constexpr size_t kKeptScratchBytes = 1 << 20;
 // The stack of a state that runs nothing.
 constexpr int kErrorHandler = 1;
 constexpr int kBody = 2;
@@ -212,6 +213,14 @@ Interpreter::~Interpreter() {
 void Interpreter::Enter() {
   script_memory = this;
   script_state = state_;
+  used_ = true;
+  cycles_due_ = 2;  // one may be under way that has marked already what is garbage now
+}
+
+// What one big reply has left.
+void Interpreter::GiveScratchBack() {
+  if (flat.capacity() > kKeptScratchBytes) std::string().swap(flat);
+  if (output.owned_bytes() > kKeptScratchBytes) output.Clear();
 }
 
 void Interpreter::Abort(lua_State* L) {
@@ -225,6 +234,18 @@ bool Interpreter::Worn() const {
   if (held_bytes() < kWornBytes) return false;
   auto used = static_cast<size_t>(lua_gc(state_, LUA_GCCOUNT, 0)) << 10;
   return used < held_bytes() / 4;
+}
+
+bool Interpreter::CollectSome(int64_t deadline_us) {
+  if (cycles_due_ == 0 || run != nullptr || library != nullptr) return true;
+  if (held_bytes() < kWornBytes) {
+    cycles_due_ = 0;
+    return true;
+  }
+  SetUnbounded(true);  // outside of a protected call nothing may fail
+  while (cycles_due_ > 0 && MonotonicUs() < deadline_us) cycles_due_ -= lua_gc(state_, LUA_GCSTEP, 0);
+  SetUnbounded(false);
+  return cycles_due_ == 0;
 }
 
 bool Interpreter::Compile(std::string_view text, const char* chunk_name, int* reference, std::string* error) {
@@ -274,6 +295,7 @@ void Interpreter::Run(ScriptRun* what) {
   }
   if (what->aborting) SetHook(state_, false);
   lua_settop(state_, kResting);
+  GiveScratchBack();
   run = nullptr;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "resp/output.h"
@@ -68,12 +69,20 @@ class Interpreter final : public ScriptMemory {
   void Run(ScriptRun* run);
   // Runs the body of a library, for at most `most_ms`. False with the message.
   bool RunLibrary(int reference, int64_t most_ms, std::string* error);
-  void Release(int reference) { luaL_unref(state_, LUA_REGISTRYINDEX, reference); }
+  void Release(int reference) {
+    luaL_unref(state_, LUA_REGISTRYINDEX, reference);
+    cycles_due_ = 2;
+  }
   // The run is to end, whatever it catches: every further instruction raises the error.
   void Abort(lua_State* L);
 
   // Much memory is held and little of it used, or some was refused: better begun anew.
   bool Worn() const;
+  // Collects what runs have left, until `deadline_us` (monotonic) at most, where much memory is held: Lua itself does so
+  // only as it allocates. False: there is more to do. Nothing while something runs.
+  bool CollectSome(int64_t deadline_us);
+  // Something was run or compiled since this was asked last.
+  bool TakeUsed() { return std::exchange(used_, false); }
 
   ScriptRun* run = nullptr;                // what runs now
   void* library = nullptr;                 // what is being loaded now (function_loader.cc)
@@ -91,11 +100,14 @@ class Interpreter final : public ScriptMemory {
 
  private:
   void Enter();
+  void GiveScratchBack();
   void ReplyError(int status);
   static int Setup(lua_State* L);
 
   ScriptKind kind_;
   lua_State* state_ = nullptr;
+  bool used_ = false;
+  int cycles_due_ = 0;  // of the collector, until nothing is left of what is garbage now
 };
 
 }  // namespace brim

@@ -70,7 +70,6 @@ const char* TakeArguments(lua_State* L, Interpreter& interpreter) {
 // The reply's bytes in one piece: in the buffer where there is one, else copied. False: no memory.
 bool GatherReply(Interpreter& interpreter, std::string_view* text) noexcept {
   constexpr int kPieces = 64;
-  constexpr size_t kKeptBytes = 1 << 20;
   iovec pieces[kPieces];
   OutputBuffer& output = interpreter.output;
   int count = output.Gather(pieces, kPieces);
@@ -79,7 +78,6 @@ bool GatherReply(Interpreter& interpreter, std::string_view* text) noexcept {
     return true;
   }
   try {
-    if (interpreter.flat.capacity() > kKeptBytes) std::string().swap(interpreter.flat);
     interpreter.flat.clear();
     interpreter.flat.reserve(output.size_bytes());
     while (!output.empty()) {

@@ -4,6 +4,7 @@
 
 #include "base/ascii.h"
 #include "base/hash.h"
+#include "base/monotonic.h"
 #include "resp/errors.h"
 #include "script/shebang.h"
 #include "script/slow_run.h"
@@ -187,14 +188,9 @@ void WorkerScripts::Drop(const std::vector<RegisteredFunction>& registered) {
   for (const RegisteredFunction& each : registered) interpreters_[1]->Release(each.reference);
 }
 
-// Forgets libraries that are gone, runs the bodies of those that are new.
-bool WorkerScripts::SyncLibraries(std::string* why) {
-  Interpreter* interpreter = Get(ScriptKind::kFunction);
-  if (interpreter == nullptr) {
-    *why = errors::kNoInterpreter;
-    return false;
-  }
-  if (library_generation_ == libraries.generation()) return true;
+void WorkerScripts::ForgetDeletedLibraries() {
+  if (forgotten_at_ == libraries.generation()) return;
+  forgotten_at_ = libraries.generation();
   for (auto it = loaded_.begin(); it != loaded_.end();) {
     bool there = false;
     for (const auto& [name, library] : libraries.all()) there |= library->id == it->first;
@@ -202,7 +198,7 @@ bool WorkerScripts::SyncLibraries(std::string* why) {
       ++it;
       continue;
     }
-    for (int reference : it->second) interpreter->Release(reference);
+    for (int reference : it->second) interpreters_[1]->Release(reference);
     std::erase_if(functions_, [&](const auto& entry) {
       for (int reference : it->second) {
         if (entry.second.reference == reference) return true;
@@ -211,6 +207,37 @@ bool WorkerScripts::SyncLibraries(std::string* why) {
     });
     it = loaded_.erase(it);
   }
+}
+
+bool WorkerScripts::Tidy(bool due) {
+  constexpr int64_t kSliceUs = 500;
+  Interpreter* eval = interpreters_[0].get();
+  if (eval != nullptr && generation_ != script_cache.generation()) {
+    CloseScripts();
+    eval = nullptr;
+  }
+  if (interpreters_[1] != nullptr && library_generation_ != libraries.generation()) {
+    // What bodies keep in variables lives as long as the interpreter: it is closed with the last library only.
+    libraries.count() == 0 ? CloseLibraries() : ForgetDeletedLibraries();
+  }
+  bool done = true;
+  for (const auto& each : interpreters_) {
+    if (each == nullptr || (each->TakeUsed() && !due)) continue;
+    done &= each->CollectSome(MonotonicUs() + kSliceUs);
+  }
+  if (done && eval != nullptr && eval->Worn()) CloseScripts();
+  return done;
+}
+
+// Forgets libraries that are gone, runs the bodies of those that are new.
+bool WorkerScripts::SyncLibraries(std::string* why) {
+  Interpreter* interpreter = Get(ScriptKind::kFunction);
+  if (interpreter == nullptr) {
+    *why = errors::kNoInterpreter;
+    return false;
+  }
+  if (library_generation_ == libraries.generation()) return true;
+  ForgetDeletedLibraries();
   for (const auto& [name, library] : libraries.all()) {
     if (loaded_.count(library->id) > 0) continue;
     std::vector<RegisteredFunction> registered;

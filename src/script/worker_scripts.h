@@ -50,6 +50,9 @@ class WorkerScripts {
 
   // What `run` names is run.
   void Run(ScriptKind kind, ScriptRun* run);
+  // Lets go of what was flushed or deleted, and of what runs have left in memory: a slice of the work, of an interpreter
+  // in use only where it is `due`. False: there is more to do. Its own thread, while it runs nothing.
+  bool Tidy(bool due);
   // Forgets every script and its interpreter, or every library and theirs.
   void CloseScripts();
   void CloseLibraries();
@@ -66,6 +69,7 @@ class WorkerScripts {
   Interpreter* Get(ScriptKind kind);
   CompiledScript* Compile(ScriptPtr script, std::string* error);
   void ForgetOutdated();
+  void ForgetDeletedLibraries();
   bool SyncLibraries(std::string* error);
 
   std::unique_ptr<Interpreter> interpreters_[2];
@@ -88,7 +92,8 @@ class WorkerScripts {
   uint64_t evicted_ = 0;
   std::map<uint64_t, std::vector<int>> loaded_;  // references by library
   std::unordered_map<std::string, LoadedFunction, NameHash, std::equal_to<>> functions_;
-  uint64_t library_generation_ = 0;
+  uint64_t library_generation_ = 0;  // of the libraries: all of them are loaded
+  uint64_t forgotten_at_ = 0;        // and those that are gone are forgotten
 };
 
 }  // namespace brim

@@ -6,6 +6,7 @@
 #include <bit>
 #include <iterator>
 #include <mutex>
+#include <unordered_set>
 
 #include "resp/errors.h"
 #include "server/acl_log.h"
@@ -42,17 +43,13 @@ void Blocking::Begin(ServerContext& context, const BlockRequest& request) {
   waiter->on_timeout = request.on_timeout;
   waiter->text = request.text;
   waiter->ends_without_key = request.ends_without_key;
+  std::unordered_set<std::string_view> seen;
   for (std::string_view key : request.keys) {
-    if (std::find(waiter->keys.begin(), waiter->keys.end(), key) == waiter->keys.end()) waiter->keys.emplace_back(key);
+    if (request.keys.size() == 1 || seen.insert(key).second) waiter->keys.emplace_back(key);
   }
   waiter->key_views.assign(waiter->keys.begin(), waiter->keys.end());
   // BLMOVE and BRPOPLPUSH wait for one key and write to another.
   waiter->mover = waiter->command->spec->keys[1].begin != KeySpec::kNone;
-  for (const std::string& key : waiter->keys) {
-    Shard& shard = shards.Of(HashBytes(key));
-    shard.AddWaiter(waiter->db, key, waiter.get());
-    if (waiter->mover) shard.movers++;
-  }
   if (request.timeout_ms > 0) {
     waiter->deadline_ms = context.now_ms() + request.timeout_ms;
     connection.worker->AddDeadline(waiter->deadline_ms, connection.id);
@@ -63,12 +60,34 @@ void Blocking::Begin(ServerContext& context, const BlockRequest& request) {
   }
   waiter->muted = context.reply().suppressed();
   waiter->charge.Set(MemoryUsage(*waiter));
+  size_t added = 0;
+  try {
+    for (; added < waiter->keys.size(); added++) {
+      shards.Of(HashBytes(waiter->keys[added])).AddWaiter(waiter->db, waiter->keys[added], waiter.get());
+    }
+  } catch (const std::bad_alloc&) {
+    // The one that failed too: it may have got its list.
+    for (size_t i = 0; i <= added; i++) {
+      shards.Of(HashBytes(waiter->keys[i])).RemoveWaiter(waiter->db, waiter->keys[i], waiter.get());
+    }
+    RemoveDeadlines(*waiter);
+    throw;
+  }
+  if (waiter->mover) {
+    for (const std::string& key : waiter->keys) shards.Of(HashBytes(key)).movers++;
+  }
   connection.waiter = std::move(waiter);
   blocked_clients.fetch_add(1, std::memory_order_relaxed);
 }
 
-// Takes the waiter out of all its shards' lists. The owner's thread, no locks held (or all of them paused).
+void Blocking::RemoveDeadlines(const Waiter& waiter) {
+  if (waiter.deadline_ms > 0) waiter.worker->RemoveDeadline(waiter.deadline_ms, waiter.connection_id);
+  if (waiter.look_again_ms > 0) waiter.worker->RemoveDeadline(waiter.look_again_ms, waiter.connection_id);
+}
+
+// Takes the waiter out of all its shards' lists, and out of its worker's deadlines. The owner's thread, no locks held (or all of them paused).
 void Blocking::Withdraw(Waiter& waiter) {
+  RemoveDeadlines(waiter);
   for (const std::string& key : waiter.keys) {
     Shard& shard = shards.Of(HashBytes(key));
     LockPatiently(*waiter.worker, shard);

@@ -77,6 +77,7 @@ class Blocking {
   static void CountServed(Worker& worker, Waiter& waiter, const Reply& reply, uint64_t began);
   static bool TryServe(Worker& worker, Waiter& waiter, std::string_view key, uint64_t locked);
   static void Finish(const std::shared_ptr<Waiter>& waiter, OutputBuffer&& reply);
+  static void RemoveDeadlines(const Waiter& waiter);
   static void Withdraw(Waiter& waiter);
   static void Send(Waiter& waiter, OutputBuffer&& reply);
 };

@@ -10,6 +10,7 @@
 #include "server/latency_monitor.h"
 #include "server/persistence.h"
 #include "server/rates.h"
+#include "server/script_engine.h"
 #include "server/server.h"
 #include "server/shard_locks.h"
 #include "server/tracking.h"
@@ -88,6 +89,7 @@ void Worker::Cron() {
   if (server.cron_paused.load(std::memory_order_relaxed)) return;
   ExpireSome();
   FreeSomeGarbage();
+  if (script_engine != nullptr && !script_engine->Tidy(*this, due)) work_left_ = true;
   if (!Admission::RelieveInBackground(*this)) work_left_ = true;
   if (!due) return;
   KeyTracking::Cron(*this);

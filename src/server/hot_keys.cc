@@ -17,7 +17,7 @@ namespace brim {
 
 namespace {
 
-constexpr size_t kLongKey = 16 << 10;  // longer ones are left out: a table of them would take much memory
+constexpr size_t kLongKey = 4 << 10;  // longer ones are left out: a table of them would take much memory
 
 int64_t Microseconds(const timeval& time) { return time.tv_sec * int64_t{1'000'000} + time.tv_usec; }
 
@@ -36,7 +36,7 @@ void HeavyKeys::Add(std::string_view key, uint64_t hash, uint64_t weight) {
     }
     if (slot->weight < lightest->weight) lightest = slot;
   }
-  lightest->key = key;
+  std::string(key).swap(lightest->key);  // an assignment would keep the longest one's room
   lightest->hash = hash;
   lightest->weight += weight;
 }

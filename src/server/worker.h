@@ -6,9 +6,11 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "command/keys.h"
@@ -83,8 +85,9 @@ class Worker {
 
   // Ends of the turn.
   void CloseLater(Connection* connection) { closing_.push_back(connection->id); }
-  // Blocked connections by deadline (ms since 1970).
+  // Blocked connections by deadline (ms since 1970). This thread, or all of them paused; O(log n).
   void AddDeadline(int64_t at_ms, uint64_t connection_id) { deadlines_.emplace(at_ms, connection_id); }
+  void RemoveDeadline(int64_t at_ms, uint64_t connection_id) { deadlines_.erase({at_ms, connection_id}); }
 
   WorkerFigures figures;
   // Copies that other threads may read at any time; the cron refreshes them.
@@ -246,7 +249,7 @@ class Worker {
   std::unique_ptr<char[]> read_buffer_;
   std::unique_ptr<char[]> busy_read_buffer_;  // made when it is needed first
   size_t read_used_ = 0;
-  std::multimap<int64_t, uint64_t> deadlines_;
+  std::set<std::pair<int64_t, uint64_t>> deadlines_;
   int64_t next_second_ms_ = 0;
   uint64_t commands_at_turn_ = 0;
   bool cut_left_ = false;   // a snapshot's walk wants more turns
