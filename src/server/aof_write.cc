@@ -119,6 +119,11 @@ void Aof::WriteLocked() {
     retired_.pop_front();
   }
   if (!open_.pending.empty() && !WritePending(open_)) return;
+  if (!taken) {
+    // There was no memory to put it behind what waited. That is in the file now.
+    taken = journal.Take(&open_.pending, &open_.taken_offset);
+    if (!open_.pending.empty() && !WritePending(open_)) return;
+  }
   WriteSizes();
   if (taken && write_failed_) Works(Trouble::kWriting);
   if (policy_ != AofSync::kAlways) {

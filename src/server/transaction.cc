@@ -42,7 +42,6 @@ void EndTransaction(Connection& connection, bool lock) {
     transaction.in_multi = transaction.dirty = transaction.large = false;
     transaction.queue.clear();
     transaction.mask = transaction.flags = 0;
-    transaction.bytes = 0;
     transaction.charge.Set(0);
     return;
   }
@@ -280,7 +279,6 @@ size_t Transactions::QueueBytes(const Transaction& transaction) {
 void Transactions::DropQueue(Transaction& transaction) {
   std::vector<QueuedCommand>().swap(transaction.queue);
   transaction.in_multi = transaction.dirty = true;
-  transaction.bytes = 0;
   transaction.charge.Set(0);
 }
 

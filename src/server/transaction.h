@@ -39,12 +39,8 @@ struct Transaction {
   bool large = false;  // one of them came with enough for COMMANDLOG
   WatchFlag watch;
   std::vector<WatchedKey> watched;
-  size_t bytes = 0;  // of the queue and the watched keys
-  Recharge<MemoryCategory::kTransactions> charge;
-  void Took(size_t more) {
-    bytes += more;
-    charge.Set(bytes);
-  }
+  Recharge<MemoryCategory::kTransactions> charge;  // of the queue and the watched keys
+  void Took(size_t more) { charge.Set(charge.bytes() + more); }
 };
 
 class Transactions {

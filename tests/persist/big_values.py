@@ -1,6 +1,7 @@
 """Values that are too big for one slice of a snapshot's walk: the others are served meanwhile, the memory stays, and
 what changes during it is in the file as it was."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -73,7 +74,9 @@ def watch(server, c, field):
     return worst, peak(server)
 
 
-def as_redis_reads_it(tally, what, path, wanted, extra=()):
+@contextlib.contextmanager
+def redis_with(path, extra=()):
+    """A client of a redis-server that has read a snapshot's file or an AOF's folder."""
     with Server(ORACLE, extra, wait=False) as oracle:
         oracle.kill()
         if os.path.isdir(path):
@@ -82,9 +85,14 @@ def as_redis_reads_it(tally, what, path, wanted, extra=()):
             shutil.copy(path, os.path.join(oracle.folder, "dump.rdb"))
         oracle.start()
         with oracle.connect(120) as c:
-            tally.check(c.value("DEBUG", "DIGEST") == wanted, what)
-            pending = c.value("XPENDING", "stream", "group")
-            tally.check(pending[0] == FIELDS // 10 and len(pending[3]) == 20, f"{what}: what is pending", str(pending[:3]))
+            yield c
+
+
+def as_redis_reads_it(tally, what, path, wanted, extra=()):
+    with redis_with(path, extra) as c:
+        tally.check(c.value("DEBUG", "DIGEST") == wanted, what)
+        pending = c.value("XPENDING", "stream", "group")
+        tally.check(pending[0] == FIELDS // 10 and len(pending[3]) == 20, f"{what}: what is pending", str(pending[:3]))
 
 
 def quiet(tally, command, threads, names):
@@ -162,12 +170,8 @@ def hot(tally, command):
             watch(server, c, b"rdb_bgsave_in_progress:0")
             if not is_sanitized(server):
                 tally.check(grown < MOST_BYTES, f"{what} of what is saved: memory", f"{grown >> 20} MB more")
-            with Server(ORACLE, wait=False) as oracle:
-                oracle.kill()
-                shutil.copy(os.path.join(server.folder, "dump.rdb"), oracle.folder)
-                oracle.start()
-                with oracle.connect(120) as theirs:
-                    tally.check(theirs.value("DEBUG", "DIGEST") == wanted, f"{what} of what is saved: the file")
+            with redis_with(os.path.join(server.folder, "dump.rdb")) as theirs:
+                tally.check(theirs.value("DEBUG", "DIGEST") == wanted, f"{what} of what is saved: the file")
 
 
 def only_writers_wait(tally, command):
@@ -188,12 +192,8 @@ def only_writers_wait(tally, command):
             tally.check(all(kind != "-" for kind, _ in got), f"{what} of what is saved, {commands}", f"{got}")
             if not is_sanitized(server):
                 tally.check(worst < MOST_PING, f"{what} of what is saved: PING", f"{worst * 1000:.1f} ms")
-            with Server(ORACLE, wait=False) as oracle:
-                oracle.kill()
-                shutil.copy(os.path.join(server.folder, "dump.rdb"), oracle.folder)
-                oracle.start()
-                with oracle.connect(120) as theirs:
-                    tally.check(theirs.value("DEBUG", "DIGEST") == wanted, f"{what} of what is saved: the file")
+            with redis_with(os.path.join(server.folder, "dump.rdb")) as theirs:
+                tally.check(theirs.value("DEBUG", "DIGEST") == wanted, f"{what} of what is saved: the file")
 
 
 def all_of_it(tally, command, fields):

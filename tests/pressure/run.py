@@ -362,6 +362,62 @@ def many_arguments(command, tally):
         tally.check(left <= 20 * MB, "many arguments: the memory goes to the system", f"{left / MB:.1f} MB more")
 
 
+def scripts(command, tally):
+    """What scripts have left is given back while nobody runs any: at maxmemory keys would go for it."""
+
+    def below(c, field, most):
+        deadline = time.time() + 20
+        while info(c, field) > most and time.time() < deadline:
+            time.sleep(0.05)
+        return info(c, field)
+
+    with Server(command) as server, server.connect(60) as c:
+        c.value("EVAL", "local t = {} for i = 1, 500000 do t[i] = 'text ' .. i end return #t", 0)
+        left = below(c, "used_memory_vm_eval", 4 * MB)
+        tally.check(left <= 4 * MB, "scripts: garbage", f"{left / MB:.1f} MB")
+        c.call("RPUSH", "list", *(["v" * 100] * 100000))
+        used = info(c, "used_memory")
+        c.value("EVAL", "return #redis.call('LRANGE', 'list', 0, -1)", 0)
+        left = below(c, "used_memory", used + 4 * MB) - used
+        tally.check(left <= 4 * MB, "scripts: a big reply", f"{left / MB:.1f} MB")
+        body = "local t = {} for i = 1, 300000 do t[i] = 'text ' .. i end"
+        for name in "ab":
+            text = f"#!lua name={name}\n{body}\nredis.register_function('{name}', function() return #t end)"
+            c.call("FUNCTION", "LOAD", text)
+        tally.check(c.value("FCALL", "a", 0) == 300000, "scripts: a library that holds much")
+        full = info(c, "used_memory_vm_functions")
+        c.call("FUNCTION", "DELETE", "b")
+        left = below(c, "used_memory_vm_functions", full - 5 * MB)
+        tally.check(left <= full - 5 * MB, "scripts: a deleted library of two", f"{(full - left) / MB:.1f} MB less")
+        tally.check(c.value("FCALL", "a", 0) == 300000, "scripts: the other one keeps what it has")
+        c.call("FUNCTION", "DELETE", "a")
+        left = below(c, "used_memory_vm_functions", 0)
+        tally.check(left == 0, "scripts: the last library", f"{left} bytes")
+        tally.check(c.call("FCALL", "a", 0)[0] == "-", "scripts: it is gone")
+
+
+def served_waiters(command, tally):
+    """A client that was served leaves nothing behind of the time it would have waited."""
+    with Server(command) as server, server.connect(60) as c:
+        waiting = [server.connect(60) for _ in range(200)]
+
+        def round_of_all():
+            for client in waiting:
+                client.send_raw(encode(["BLPOP", "queue", 3600]))
+            while info(c, "blocked_clients") < len(waiting):
+                pass
+            c.call("RPUSH", "queue", *(["x"] * len(waiting)))
+            for client in waiting:
+                client.read()
+
+        round_of_all()
+        before = info(c, "allocator_allocated")
+        for _ in range(100):
+            round_of_all()
+        left = info(c, "allocator_allocated") - before
+        tally.check(left < MB / 2, "served waiters: memory", f"{left} bytes more")
+
+
 def refused_memory(command, tally):
     """The system refuses memory (a ulimit): errors, and the server lives."""
     words = shlex.split(command)
@@ -444,7 +500,7 @@ def main():
     tests = {
         f.__name__: f
         for f in (churn, collections_churn, shrink, query_buffers, big_commands, big_replies, waiting_clients,
-                  many_arguments, refused_memory, percent, doctor)  # fmt: skip
+                  many_arguments, scripts, served_waiters, refused_memory, percent, doctor)  # fmt: skip
     }
     for kind in ("value", "list", "hash"):
         tests[f"readers_{kind}"] = lambda command, tally, kind=kind: readers(command, tally, kind)
