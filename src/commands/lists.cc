@@ -416,9 +416,12 @@ void PopAndReply(Context& context, KeyRef& ref, std::string_view key, const List
   List& list = ListOf(ref);
   size_t count = std::min(static_cast<size_t>(request.count), list.length);
   ListPlace place = ListSeek(list, request.left ? 0 : -1);
-  for (size_t i = 0; i < count; i++) {
-    ReplyItem(context.reply(), place.Get());
-    if (i + 1 < count) place = request.left ? ListNext(place) : ListPrevious(place);
+  {
+    OutputBuffer::Bounded bounded;
+    for (size_t i = 0; i < count; i++) {
+      ReplyItem(context.reply(), place.Get());
+      if (i + 1 < count) place = request.left ? ListNext(place) : ListPrevious(place);
+    }
   }
   if (count == 1) {
     ListPop(list, request.left);

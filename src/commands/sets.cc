@@ -93,6 +93,19 @@ void Smembers(Context& context) {
   if (ref) ReplyMembers(context, ref);
 }
 
+// What a member takes in a reply, by some that are drawn where many are asked for.
+size_t MeanMemberBytes(KeyRef& ref, size_t picks) {
+  constexpr size_t kDraws = 64;
+  constexpr size_t kFraming = 16;
+  if (picks < kDraws) return 0;
+  size_t bytes = 0;
+  SetDraw(ref, kDraws, [&bytes](const SetMember& member) {
+    bytes += member.text.size() + kFraming;
+    return true;
+  });
+  return bytes / kDraws;
+}
+
 void PopSeveral(Context& context) {
   std::string_view key = context.arg(1);
   int64_t count;
@@ -106,9 +119,13 @@ void PopSeveral(Context& context) {
   }
   bool all = static_cast<uint64_t>(count) >= SetLength(ref);
   size_t picks = all ? SetLength(ref) : static_cast<size_t>(count);
+  if (!all) OutputBuffer::RequireRoom(picks * MeanMemberBytes(ref, picks));
   context.reply().SetHeader(picks);
   if (all) {
-    ReplyMembers(context, ref);
+    {
+      OutputBuffer::Bounded bounded;
+      ReplyMembers(context, ref);
+    }
     context.Delete(ref, lazyfree.server_del);
     Tell(context, {lazyfree.server_del ? "UNLINK" : "DEL", key});
   }

@@ -127,7 +127,15 @@ struct SortRow {
 
 // All elements in the order in which "nosort" gives them.
 void CollectItems(KeyRef& ref, const SortOptions& options, std::vector<SortItem>* items) {
-  auto add = [items](std::string_view text) { items->emplace_back().text = text; };
+  size_t bytes = 0;
+  size_t asked = 0;
+  auto add = [&](std::string_view text) {
+    items->emplace_back().text = text;
+    bytes += sizeof(SortItem) + sizeof(SortRow) + text.size();
+    if (bytes - asked < OutputBuffer::kAskedBytes) return;
+    asked = bytes;
+    OutputBuffer::RequireRoom(bytes);
+  };
   bool reversed = !options.sorts && options.descending;
   char buffer[24];
   switch (ref.type()) {

@@ -38,13 +38,16 @@ void TakeMembers(Context& context, KeyRef& ref, std::string_view key, const Pop&
   size_t length = ZsetLength(ref);
   size_t count = std::min(pop.count, length);
   ZsetRanks ranks = pop.highest ? ZsetRanks{length - count, length} : ZsetRanks{0, count};
-  ReplyPopHeader(context.reply(), pop, key, count);
-  ZsetForRanks(ref, ranks, pop.highest, [&](std::string_view member, double score) {
-    if (pop.pairs) context.reply().ArrayHeader(2);
-    context.reply().Bulk(member);
-    context.reply().Double(score);
-    return true;
-  });
+  {
+    OutputBuffer::Bounded bounded;
+    ReplyPopHeader(context.reply(), pop, key, count);
+    ZsetForRanks(ref, ranks, pop.highest, [&](std::string_view member, double score) {
+      if (pop.pairs) context.reply().ArrayHeader(2);
+      context.reply().Bulk(member);
+      context.reply().Double(score);
+      return true;
+    });
+  }
   if (count < length) ZsetRemoveRanks(ref, ranks);
   if (pop.with_key) {
     // Which of the keys it was, and no waiting.

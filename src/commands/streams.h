@@ -36,6 +36,9 @@ void ReplyId(Reply& reply, StreamId id);
 void ReplyEntry(Reply& reply, const StreamEntry& entry);
 // The two parts alone, where more is in the array.
 void ReplyEntryParts(Reply& reply, const StreamEntry& entry);
+// About how many bytes so many entries from that id on take in a reply, by what the first of them take; 0: few.
+// O(log n).
+size_t EntriesReplyBytes(const Stream& stream, StreamId from, size_t entries);
 // NOGROUP, in the words of XPENDING and XCLAIM, followed by `more`; and in those of XGROUP and XINFO, whose key is
 // argument 2 and group argument 3. Names are shown up to a zero byte.
 void ReplyNoKeyOrGroup(Reply& reply, std::string_view key, std::string_view group, std::string_view more = {});

@@ -208,7 +208,7 @@ class Reader {
   // CLAIM: when a pending entry will have been idle for long enough; INT64_MAX: none of those there are now.
   // O(pending).
   int64_t NextIdle(const ReadSource& source) const;
-  // Asks for what the deliveries will take, before any is made.
+  // Asks for what the deliveries will take, and for the reply, before any is made. O(nodes).
   void RequireMemory(const Sources& sources) const;
   void Serve(const ReadSource& source);
 
@@ -228,13 +228,22 @@ class Reader {
 };
 
 void Reader::RequireMemory(const Sources& sources) const {
-  if (!options_.group_given || options_.no_ack) return;
+  if (!options_.group_given) return;
+  size_t pending_bytes = 0;
+  size_t reply_bytes = 0;
   for (const ReadSource& source : sources) {
-    if (source.stream == nullptr || source.history) continue;
-    size_t most = std::min(count_, source.stream->length);
-    if (most < kManyDeliveries) continue;
-    RequireRoom(StreamCountAfter(*source.stream, source.group->last_id, most) * kDeliveryBytes);
+    if (source.stream == nullptr) continue;
+    const StreamGroup& group = *source.group;
+    size_t deliveries =
+        source.history ? 0 : StreamCountAfter(*source.stream, group.last_id, std::min(count_, source.stream->length));
+    if (!options_.no_ack && deliveries >= kManyDeliveries) pending_bytes += deliveries * kDeliveryBytes;
+    reply_bytes += EntriesReplyBytes(*source.stream, group.last_id, deliveries);
+    if (!source.history && !claims()) continue;
+    StreamId from = source.history ? source.after : StreamId();
+    reply_bytes += EntriesReplyBytes(*source.stream, from, std::min(count_, group.pending.size()));
   }
+  OutputBuffer::RequireRoom(reply_bytes);
+  RequireRoom(pending_bytes);
 }
 
 int64_t Reader::NextIdle(const ReadSource& source) const {

@@ -98,6 +98,27 @@ void ReplyEntry(Reply& reply, const StreamEntry& entry) {
   ReplyEntryParts(reply, entry);
 }
 
+size_t EntriesReplyBytes(const Stream& stream, StreamId from, size_t entries) {
+  constexpr size_t kSample = 64;
+  constexpr size_t kFraming = 16;
+  constexpr size_t kNamesPart = 16;  // a reply is that much larger than what is stored at most, mostly
+  if (stream.length == 0 || stream.heap.bytes / stream.length * entries * kNamesPart < OutputBuffer::kAskedBytes) {
+    return 0;
+  }
+  StreamRange range(stream, from, StreamId::Max());
+  StreamEntry entry;
+  size_t bytes = 0;
+  size_t seen = 0;
+  char buffer[24];
+  for (; seen < std::min(entries, kSample) && range.Next(&entry); seen++) {
+    bytes += 3 * kFraming;
+    entry.ForEachPair([&](const listpack::Item& field, const listpack::Item& value) {
+      bytes += field.Text(buffer).size() + value.Text(buffer).size() + 2 * kFraming;
+    });
+  }
+  return seen == 0 ? 0 : bytes * entries / seen;
+}
+
 namespace {
 
 std::string Quoted(std::string_view name) { return "'" + std::string(name.substr(0, name.find('\0'))) + "'"; }

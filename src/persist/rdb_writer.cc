@@ -290,10 +290,11 @@ bool RdbWriter::ContentStep(const Value& value, WritePlace* place) {
   }
 }
 
-void RdbWriter::Object(const Value& value) {
+void RdbWriter::Object(const Value& value, void (*admit)(size_t bytes)) {
   Byte(TypeOf(value));
   WritePlace place;
   while (!ContentStep(value, &place)) {
+    if (admit != nullptr) admit(out_.size());
   }
 }
 
@@ -315,8 +316,8 @@ bool RdbWriter::KeyStep(const KeyRef& ref, WritePlace* place) {
   return ContentStep(ref, place);
 }
 
-void RdbWriter::Dumped(const Value& value) {
-  Object(value);
+void RdbWriter::Dumped(const Value& value, void (*admit)(size_t bytes)) {
+  Object(value, admit);
   bool idempotent = value.type() == Type::kStream && value.As<brim::Stream>()->producers != nullptr;
   Footer(idempotent ? rdb::kIdempotentVersion : HashIsTimed(value) ? rdb::kTimedVersion : rdb::kVersion);
 }

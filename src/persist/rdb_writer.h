@@ -34,9 +34,10 @@ class RdbWriter final : public EntryWriter {
   // written by the caller, behind LongHead.
   bool KeyStep(const KeyRef& ref, WritePlace* place) override;
   // A value without its key: the type's byte and the content, as DUMP has it. Stops at nothing: O(value).
-  void Object(const Value& value);
+  void Object(const Value& value) { Object(value, nullptr); }
   // What DUMP answers and RESTORE takes: Object, then the version and the checksum of all before it, little endian.
-  void Dumped(const Value& value);
+  // `admit`: asked on the way for the bytes written so far; what it throws ends it.
+  void Dumped(const Value& value, void (*admit)(size_t bytes) = nullptr);
   // Version and checksum of what was written (persist/dump_footer.h).
   void Footer(int rdb_version);
   // A library of functions, as files and FUNCTION DUMP have it.
@@ -52,6 +53,7 @@ class RdbWriter final : public EntryWriter {
 
  private:
   uint8_t TypeOf(const Value& value) const;
+  void Object(const Value& value, void (*admit)(size_t bytes));
   bool ContentStep(const Value& value, WritePlace* place);
   bool HashStep(const Value& value, WritePlace* place);
   bool ZsetStep(const Value& value, WritePlace* place);

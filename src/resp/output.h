@@ -21,6 +21,25 @@ class OutputBuffer {
   using MayGrow = bool (*)(size_t owned_bytes);
   static inline thread_local constinit MayGrow may_grow = nullptr;
   static constexpr size_t kAskedBytes = 1 << 20;
+  // Of the calling thread, while it runs a command for a client that may be refused, else null: what may_grow is for
+  // those that only read.
+  static inline thread_local constinit MayGrow client_bound = nullptr;
+  // While a command that will change something replies, and has not changed anything yet: it can be given up, too.
+  class Bounded {
+   public:
+    Bounded() : outer_(may_grow) { may_grow = client_bound; }
+    ~Bounded() { may_grow = outer_; }
+    Bounded(const Bounded&) = delete;
+    Bounded& operator=(const Bounded&) = delete;
+
+   private:
+    MayGrow outer_;
+  };
+  // Before a command takes so many bytes for its reply, or beside it, and while it has changed nothing: throws
+  // ReplyRefused where its client may not have them.
+  static void RequireRoom(size_t bytes) {
+    if (bytes >= kAskedBytes && client_bound != nullptr && !client_bound(bytes)) throw ReplyRefused();
+  }
 
   OutputBuffer() = default;
   ~OutputBuffer() { Clear(); }

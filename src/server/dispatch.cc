@@ -553,9 +553,11 @@ size_t Dispatcher::CallHandler(ServerContext& context, const Command& command) {
   uint64_t errors_before = context.reply().errors();
   OutputBuffer::Mark mark = context.reply().output().End();
   size_t refused = 0;
-  // A command that only reads can be given up when its reply becomes too big.
-  bool bounded = (command.flags & kReadonly) != 0 && context.connection_ != nullptr && !context.connection_->no_evict;
-  auto outer = std::exchange(OutputBuffer::may_grow, bounded ? &ReplyMayGrow : nullptr);
+  // A command that has changed nothing, as those that only read, can be given up when its reply becomes too big.
+  bool bounded = context.connection_ != nullptr && !context.connection_->no_evict;
+  auto outer_bound = std::exchange(OutputBuffer::client_bound, bounded ? &ReplyMayGrow : nullptr);
+  auto outer = std::exchange(OutputBuffer::may_grow,
+                             (command.flags & kReadonly) != 0 ? OutputBuffer::client_bound : nullptr);
   try {
     command.handler(context);
   } catch (const MemoryRefused& refusal) {
@@ -572,6 +574,7 @@ size_t Dispatcher::CallHandler(ServerContext& context, const Command& command) {
     NoteShortage();
   }
   OutputBuffer::may_grow = outer;
+  OutputBuffer::client_bound = outer_bound;
   if (!scope.End()) [[unlikely]] {
     // It is done, but that it is done is not recorded: nobody may be told that it is.
     context.reply().output().RollBack(mark);

@@ -22,7 +22,7 @@ void Dump(Context& context) {
     return;
   }
   RdbWriter writer(true);
-  writer.Dumped(ref);
+  writer.Dumped(ref, &OutputBuffer::RequireRoom);
   context.reply().Bulk(writer.bytes());
 }
 

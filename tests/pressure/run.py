@@ -324,6 +324,49 @@ def big_replies(command, tally):
         tally.check(peak < 100 * MB, "big replies: memory", f"{peak / MB:.1f} MB")
 
 
+def big_pops(command, tally):
+    """What changes something and answers with it is refused for the size of its reply before anything is changed."""
+    noise = random.Random(5)
+
+    def members(at):
+        return [b"%06d" % i + noise.randbytes(800) for i in range(at, at + 1000)]
+
+    with Server(command) as server, server.connect(60) as c:
+        limit(c, 150, "allkeys-lru")
+        c.call("CONFIG", "SET", "maxmemory-clients", 8 * MB)
+        c.call("XGROUP", "CREATE", "stream", "group", "0", "MKSTREAM")
+        for at in range(0, 25000, 1000):
+            c.call("RPUSH", "list", *members(at))
+            c.call("SADD", "set", *members(at))
+            c.call("ZADD", "zset", *(word for m in members(at) for word in (1, m)))
+            c.pipeline([["XADD", "stream", "*", "field", m] for m in members(at)])
+        c.call("XREADGROUP", "GROUP", "group", "first", "COUNT", 3, "STREAMS", "stream", ">")
+        fill(c, 30, 100)
+        keys, before, watch, digest = c.value("DBSIZE"), resident(server), Watch(server), c.value("DEBUG", "DIGEST")
+        for args in (["LPOP", "list", 25000], ["RPOP", "list", 20000], ["LMPOP", 1, "list", "LEFT", "COUNT", 25000],
+                     ["BLMPOP", 1, 1, "list", "LEFT", "COUNT", 25000], ["SPOP", "set", 25000], ["SPOP", "set", 24000],
+                     ["ZPOPMIN", "zset", 25000], ["ZMPOP", 1, "zset", "MAX", "COUNT", 20000],
+                     ["XREADGROUP", "GROUP", "group", "c", "STREAMS", "stream", ">"], ["DUMP", "zset"],
+                     ["SORT", "list", "ALPHA"], ["SORT", "list", "BY", "none", "STORE", "list"],
+                     ["EVAL", "return redis.call('lpop', KEYS[1], 25000)", 1, "list"]):  # fmt: skip
+            kind, text = c.call(*args)
+            tally.check(kind == "-" and b"OOM" in text, f"big pops: {args[:2]} is refused", f"{kind} {text}"[:90])
+        peak = watch.end()
+        tally.check(c.value("DEBUG", "DIGEST") == digest, "big pops: nothing has changed")
+        tally.check(c.value("DBSIZE") == keys, "big pops: no key goes", f"{keys - c.value('DBSIZE')}")
+        tally.check(peak - before < 20 * MB, "big pops: memory", f"{(peak - before) / MB:.1f} MB more")
+        for args in (["LPOP", "list", 100], ["SPOP", "set", 100], ["ZPOPMIN", "zset", 50], ["SORT", "small"],
+                     ["XREADGROUP", "GROUP", "group", "c", "COUNT", 100, "STREAMS", "stream", ">"]):  # fmt: skip
+            tally.check(c.call(*args)[0] == "*", f"big pops: {args[:2]} of a few")
+        claim = ["XAUTOCLAIM", "stream", "group", "other", 0, "-", "COUNT"]
+        c.call("CONFIG", "SET", "maxmemory-clients", 0)
+        c.call("XREADGROUP", "GROUP", "group", "c", "COUNT", 20000, "STREAMS", "stream", ">")
+        c.call("CONFIG", "SET", "maxmemory-clients", 8 * MB)
+        reply = c.call(*claim, 20000)
+        tally.check(reply[0] == "-", "big pops: XAUTOCLAIM of many", f"{reply}"[:90])
+        tally.check(c.call(*claim, 100)[0] == "*", "big pops: and of a few")
+
+
 def waiting_clients(command, tally):
     """What is queued by MULTI, watched or waited for is its client's memory: clients go, not keys."""
     with Server(command) as server, server.connect(60) as c:
@@ -499,7 +542,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096 if hard < 0 else min(4096, hard), hard))
     tests = {
         f.__name__: f
-        for f in (churn, collections_churn, shrink, query_buffers, big_commands, big_replies, waiting_clients,
+        for f in (churn, collections_churn, shrink, query_buffers, big_commands, big_replies, big_pops, waiting_clients,
                   many_arguments, scripts, served_waiters, refused_memory, percent, doctor)  # fmt: skip
     }
     for kind in ("value", "list", "hash"):
