@@ -102,6 +102,11 @@ class Context {
     ChangedIn(db_, key, event_class, event);
   }
   void ChangedIn(int db, std::string_view key, NotifyClass event_class, const char* event);
+  // As Changed but not counted, like in redis-server: the key that another's change has left, a trim of nothing.
+  void Touched(std::string_view key, NotifyClass event_class, const char* event) {
+    TouchedIn(db_, key, event_class, event);
+  }
+  void TouchedIn(int db, std::string_view key, NotifyClass event_class, const char* event);
   // Only the event, or only the count of changes.
   void Notify(NotifyClass event_class, const char* event, std::string_view key) {
     NotifyIn(db_, event_class, event, key);
@@ -111,6 +116,8 @@ class Context {
 
   // --- blocking: false inside MULTI or a script, where the handler answers as if the time were over.
   virtual bool may_block() const = 0;
+  // The command is a script's.
+  virtual bool in_script() const = 0;
   // The connection waits; the handler is run again, as if just received, when one of the keys gets a value of the type.
   // The handler returns without a reply.
   virtual void Block(const BlockRequest& request) = 0;

@@ -25,6 +25,7 @@ class ServerContext final : public Context {
   const Command& command() const { return *command_; }
 
   bool may_block() const override { return !in_transaction_ && !deny_blocking_; }
+  bool in_script() const override { return in_script_; }
   void Block(const BlockRequest& request) override;
 
   // SELECT changes both.
@@ -32,8 +33,6 @@ class ServerContext final : public Context {
   void SetNoTouch(bool on) { no_touch_ = on; }
   void SetInTransaction(bool on) { in_transaction_ = on; }
   bool in_transaction() const { return in_transaction_; }
-  // The command is a script's.
-  bool in_script() const { return in_script_; }
   // The command that has run waits.
   bool blocked() const { return blocked_; }
   bool recording() const { return recording_; }
