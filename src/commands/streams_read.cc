@@ -70,7 +70,7 @@ bool ParseReadOption(Context& context, size_t* at, ReadOptions* options) {
   size_t more = context.argc() - i - 1;
   bool in_group = IsGroupRead(context);
   if (more >= 1 && ArgIs(context, i, "BLOCK")) {
-    if (context.in_script()) {
+    if (IsInScript(context)) {
       return Refuse(context,
                     "ERR " + std::string(context.arg(0)) + " command is not allowed with BLOCK option from scripts");
     }
