@@ -18,6 +18,7 @@
 #include "server/log.h"
 #include "server/persistence.h"
 #include "server/process.h"
+#include "server/process_title.h"
 #include "server/pubsub.h"
 #include "server/server.h"
 #include "server/server_commands.h"
@@ -130,6 +131,8 @@ int ShardCount(int threads) {
 int Main(int argc, char** argv) {
   setlocale(LC_COLLATE, "");  // SORT ALPHA
   if (AnsweredAtOnce(argc, argv)) return 0;
+  std::string program = argv[0];
+  ReserveTitle(argc, argv);
   std::string message;
   RegisterCommands();
   command_catalog.Build();
@@ -141,7 +144,7 @@ int Main(int argc, char** argv) {
   registry.Freeze();
   const Config& config = server.config();
   server.config_file = server.config_store().file();
-  server.executable = AbsolutePath(argv[0]);
+  server.executable = AbsolutePath(program);
   bool background = config.daemonize && !IsSupervised(config.supervised);
   if (background && !Daemonize()) return 1;
   server.ApplyConfig();
@@ -151,7 +154,7 @@ int Main(int argc, char** argv) {
              ", bits=64, pid=" + std::to_string(ProcessId()) + ", just started");
   if (argc == 1) {
     LogWarning("Warning: no config file specified, using the default config. In order to specify a config file use " +
-               std::string(argv[0]) + " /path/to/redis.conf");
+               program + " /path/to/redis.conf");
   } else {
     LogWarning("Configuration loaded");
   }
@@ -165,6 +168,7 @@ int Main(int argc, char** argv) {
   if (!pidfile.empty()) WritePidFile(pidfile);
 
   InstallSignalHandlers();
+  ShowTitle(config, server.config_file);
   DrawHashSecret();
   server.run_id = RandomHexId();
   server.start_ms = WallUs() / 1000;

@@ -178,7 +178,8 @@ std::string ShortDecimal(double value) {
   return text;
 }
 
-bool ParseMemorySize(std::string_view text, int64_t* bytes) {
+bool ParseMemorySize(std::string_view text, int64_t* bytes, bool* too_large) {
+  if (too_large != nullptr) *too_large = false;
   size_t digits = 0;
   while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') digits++;
   std::string_view unit = text.substr(digits);
@@ -190,11 +191,13 @@ bool ParseMemorySize(std::string_view text, int64_t* bytes) {
   std::string_view number = text.substr(0, digits);
   if (number.empty()) number = "0";  // as redis-server: a unit alone is none of it
   while (number.size() > 1 && number[0] == '0') number.remove_prefix(1);
-  uint64_t n;
-  if (!ParseUint64(number, &n)) return false;
   for (auto& known : kUnits) {
     if (!EqualsNoCase(unit, known.name)) continue;
-    if (n > static_cast<uint64_t>(std::numeric_limits<int64_t>::max() / known.factor)) return false;
+    uint64_t n;
+    if (!ParseUint64(number, &n) || n > static_cast<uint64_t>(std::numeric_limits<int64_t>::max() / known.factor)) {
+      if (too_large != nullptr) *too_large = true;
+      return false;
+    }
     *bytes = static_cast<int64_t>(n) * known.factor;
     return true;
   }

@@ -35,7 +35,7 @@ int FormatLongDoubleHuman(long double value, char* to);
 std::string ShortDecimal(double value);
 
 // "100", "1k" (1000), "1kb" (1024), m mb g gb, b; any letter case; no digits count as 0. False when it is none of
-// these, or too large.
-bool ParseMemorySize(std::string_view text, int64_t* bytes);
+// these, or too large, of which *too_large tells when it is asked for.
+bool ParseMemorySize(std::string_view text, int64_t* bytes, bool* too_large = nullptr);
 
 }  // namespace brim

@@ -77,13 +77,9 @@ bool ReadQuoted(std::string_view line, size_t* at, std::string* word) {
 }  // namespace
 
 bool ReadWord(std::string_view line, size_t* at, std::string* word) {
-  while (*at < line.size() && !IsBlank(line[*at])) {
-    if (!IsQuote(line[*at])) {
-      *word += line[(*at)++];
-      continue;
-    }
-    if (!ReadQuoted(line, at, word)) return false;
-    if (*at < line.size() && !IsBlank(line[*at])) return false;
+  while (*at < line.size() && !EndsWord(line[*at])) {
+    if (IsQuote(line[*at])) return ReadQuoted(line, at, word) && (*at >= line.size() || IsBlank(line[*at]));
+    *word += line[(*at)++];
   }
   return true;
 }

@@ -6,6 +6,9 @@
 
 namespace brim {
 
+// Ends a word outside quotes. Fewer than what parts words: redis-server keeps a vertical tab within one.
+inline bool EndsWord(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
 inline bool IsQuote(char c) { return c == '"' || c == '\''; }
 
 // The word that begins at line[*at] into *word; *at goes behind it. False when a quote in it has no end, or something

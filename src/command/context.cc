@@ -64,8 +64,8 @@ bool Context::DeleteIn(int db, std::string_view key, bool lazy) {
 
 void Context::Delete(KeyRef& ref, bool lazy) { ref.keyspace().Erase(ref, lazy); }
 
-void Context::ChangedIn(int db, std::string_view key, NotifyClass event_class, const char* event) {
-  KeyspaceFigures::Add(figures_->changes, 1);
+void Context::ChangedIn(int db, std::string_view key, NotifyClass event_class, const char* event, size_t changes) {
+  KeyspaceFigures::Add(figures_->changes, changes);
   uint64_t hash = HashOf(key);
   Shard& shard = shards.Of(hash);
   if (shard.has_watches()) shard.TouchWatchers(db, key);

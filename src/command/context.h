@@ -98,10 +98,11 @@ class Context {
   // --- effects. Call Changed once for each key whose value, expiry or existence changed: it marks watching
   // transactions, counts rdb_changes_since_last_save, refreshes LRM, and fires the keyspace event (class and name as
   // Redis documents them, e.g. kNotifyHash, "hset"). `event` may be null (no event).
-  void Changed(std::string_view key, NotifyClass event_class, const char* event) {
-    ChangedIn(db_, key, event_class, event);
+  // `changes` is what counts: none, as in redis-server, for a key from which something moves, or a trim of nothing.
+  void Changed(std::string_view key, NotifyClass event_class, const char* event, size_t changes = 1) {
+    ChangedIn(db_, key, event_class, event, changes);
   }
-  void ChangedIn(int db, std::string_view key, NotifyClass event_class, const char* event);
+  void ChangedIn(int db, std::string_view key, NotifyClass event_class, const char* event, size_t changes = 1);
   // Only the event, or only the count of changes.
   void Notify(NotifyClass event_class, const char* event, std::string_view key) {
     NotifyIn(db_, event_class, event, key);
@@ -123,6 +124,8 @@ class Context {
   // The command has waited and is run again, by this thread on behalf of its client, for that one of its keys.
   friend bool IsWaking(const Context& context) { return context.waking_; }
   friend std::string_view WakingKey(const Context& context) { return context.waking_key_; }
+  // The command is a script's.
+  friend bool IsInScript(const Context& context) { return context.in_script_; }
   friend class ContextAccess;
   std::span<const std::string_view> argv_;
   const CommandSpec* spec_ = nullptr;
@@ -142,6 +145,7 @@ class Context {
   std::string_view waking_key_;     // then: the one key, of those it waits for, that counts as present
   std::span<const std::string_view> waking_keys_;
   bool no_touch_ = false;  // CLIENT NO-TOUCH
+  bool in_script_ = false;
 };
 
 // What is recorded for this command in place of its own words (command/effects.h). May be called several times, each

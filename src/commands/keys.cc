@@ -90,7 +90,7 @@ void RenameKey(Context& context, bool only_if_absent) {
     context.Delete(target, lazyfree.server_del);
   }
   MoveValue(context, source, context.db(), to);
-  context.Changed(from, kNotifyGeneric, "rename_from");
+  context.Changed(from, kNotifyGeneric, "rename_from", 0);
   context.ChangedIn(context.db(), to, kNotifyGeneric, "rename_to");
   only_if_absent ? context.reply().Integer(1) : context.reply().Ok();
 }
@@ -121,7 +121,7 @@ void Move(Context& context) {
     return;
   }
   MoveValue(context, source, static_cast<int>(db), key);
-  context.Changed(key, kNotifyGeneric, "move_from");
+  context.Changed(key, kNotifyGeneric, "move_from", 0);
   context.ChangedIn(static_cast<int>(db), key, kNotifyGeneric, "move_to");
   context.reply().Integer(1);
 }

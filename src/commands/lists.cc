@@ -219,8 +219,7 @@ void Ltrim(Context& context) {
     ListEraseRange(list, first + count, length - first - count);
     ListEraseRange(list, 0, first);
   }
-  context.Changed(key, kNotifyList, "ltrim");
-  context.CountChanges(static_cast<int64_t>(length - list.length) - 1);
+  context.Changed(key, kNotifyList, "ltrim", length - list.length);
   DeleteIfEmpty(context, ref, key);
   context.reply().Ok();
 }
@@ -463,7 +462,7 @@ void MoveElement(Context& context, KeyRef& ref, std::string_view from_key, std::
     Tell(context, {"LMOVE", from_key, to_key, from_left ? "LEFT" : "RIGHT", to_left ? "LEFT" : "RIGHT"});
   }
   context.Changed(to_key, kNotifyList, to_left ? "lpush" : "rpush");
-  context.Changed(from_key, kNotifyList, from_left ? "lpop" : "rpop");
+  context.Changed(from_key, kNotifyList, from_left ? "lpop" : "rpop", 0);
   if (list.length == 0) {
     // Creating the target may have moved nothing of the source, but its handle is looked up anew to be safe.
     KeyRef source = context.Lookup(from_key, LookupKind::kPeek);

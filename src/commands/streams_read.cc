@@ -70,6 +70,10 @@ bool ParseReadOption(Context& context, size_t* at, ReadOptions* options) {
   size_t more = context.argc() - i - 1;
   bool in_group = IsGroupRead(context);
   if (more >= 1 && ArgIs(context, i, "BLOCK")) {
+    if (IsInScript(context)) {
+      return Refuse(context,
+                    "ERR " + std::string(context.arg(0)) + " command is not allowed with BLOCK option from scripts");
+    }
     *at = i + 1;
     return ParseBlock(context, i + 1, options);
   }
@@ -394,6 +398,10 @@ void ReadGeneric(Context& context) {
   ReadOptions options;
   Sources sources;
   if (!ParseReadOptions(context, &options) || !FindSources(context, options, &sources)) return;
+  // redis-server looks once to check and once to read, and its keyspace_hits tell of both.
+  if (!IsWaking(context)) {
+    for (const ReadSource& source : sources) context.Lookup(source.key, LookupKind::kRead);
+  }
   Reader reader(context, options);
   auto has_news = [&](const ReadSource& source) { return reader.HasNews(source); };
   // A stream may be named twice, and what the first reading of it takes the second does not find.

@@ -179,14 +179,13 @@ void RequestParser::PutBefore(std::string_view data, std::vector<std::string_vie
 
 // Arguments as in a shell: blanks part them, "..." with escapes, '...' with \' only. Quotes end an argument.
 RequestParser::Step RequestParser::SplitInline(std::string_view line, std::vector<std::string_view>* args) {
-  line = line.substr(0, line.find('\0'));  // as redis-server reads it
   size_t i = 0;
   while (true) {
     while (i < line.size() && IsBlank(line[i])) i++;
     if (i == line.size()) return Step::kDone;
     size_t begin = i;
-    while (i < line.size() && !IsBlank(line[i]) && !IsQuote(line[i])) i++;
-    if (i == line.size() || IsBlank(line[i])) {
+    while (i < line.size() && !EndsWord(line[i]) && !IsQuote(line[i])) i++;
+    if (i == line.size() || EndsWord(line[i])) {
       args->push_back(line.substr(begin, i - begin));
       continue;
     }
@@ -201,7 +200,8 @@ RequestParser::Step RequestParser::SplitInline(std::string_view line, std::vecto
 RequestParser::Step RequestParser::ParseInline(std::string_view data, std::vector<std::string_view>* args,
                                                size_t* end) {
   size_t line_end = data.find('\n', progress_);
-  if (line_end == std::string_view::npos) {
+  // redis-server looks for the end as in a C string: behind a zero there is none, however much still comes.
+  if (line_end == std::string_view::npos || memchr(data.data(), '\0', line_end) != nullptr) {
     if (data.size() > kLineBytesMax) return Fail("Protocol error: too big inline request");
     return Step::kMore;
   }

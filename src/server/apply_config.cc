@@ -18,6 +18,7 @@
 #include "server/compactor.h"
 #include "server/log.h"
 #include "server/oom_score.h"
+#include "server/process_title.h"
 #include "server/script_engine.h"
 #include "server/script_watch.h"
 #include "server/server.h"
@@ -114,12 +115,15 @@ void ReserveFileTable(int64_t clients) {
 
 bool TryRest(const Config& before, std::string* culprit, std::string* error) {
   const Config& now = server.config();
-  if (now.maxclients > before.maxclients && RaiseFileLimit(now.maxclients) < now.maxclients) {
-    *culprit = "maxclients";
-    *error = "The operating system is not able to handle the specified number of clients";
-    return false;
+  if (now.maxclients > before.maxclients) {
+    if (int64_t possible = RaiseFileLimit(now.maxclients); possible < now.maxclients) {
+      *culprit = "maxclients";
+      *error = "The operating system is not able to handle the specified number of clients, try with " +
+               std::to_string(possible);
+      return false;
+    }
+    ReserveFileTable(now.maxclients);
   }
-  if (now.maxclients > before.maxclients) ReserveFileTable(now.maxclients);
   if (now.appendonly != before.appendonly) {
     std::string why;
     if (!now.appendonly) {
@@ -139,6 +143,7 @@ bool TryRest(const Config& before, std::string* culprit, std::string* error) {
       return false;
     }
   }
+  if (now.proc_title_template != before.proc_title_template) ShowTitle(now, server.config_file);
   if (now.maxmemory != before.maxmemory && now.maxmemory > 0 && UsedMemory() > now.maxmemory) {
     LogWarning("WARNING: the new maxmemory value set via CONFIG SET (" + std::to_string(now.maxmemory) +
                ") is smaller than the current memory usage (" + std::to_string(UsedMemory()) +

@@ -27,6 +27,11 @@ bool IsPlain(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
 }
 
+void ReplyBadSubcommand(Context& context) {
+  context.reply().Error("ERR unknown subcommand or wrong number of arguments for '" +
+                        std::string(context.arg(1).substr(0, 128)) + "'. Try CLIENT HELP.");
+}
+
 void ClientId(Context& context) { context.reply().Integer(static_cast<int64_t>(Own(context).id)); }
 
 void ClientGetname(Context& context) {
@@ -133,11 +138,11 @@ void ClientPause(Context& context) {
   if (context.argc() == 4) {
     writes_only = ArgIs(context, 3, "WRITE");
     if (!writes_only && !ArgIs(context, 3, "ALL")) {
-      context.reply().Error(errors::kSyntax);
+      context.reply().Error("ERR CLIENT PAUSE mode must be WRITE or ALL");
       return;
     }
   } else if (context.argc() != 3) {
-    context.reply().Error(errors::kSyntax);
+    ReplyBadSubcommand(context);
     return;
   }
   int64_t timeout_ms;
@@ -172,7 +177,8 @@ void ClientReply(Context& context) {
     connection.reply_mode = ReplyMode::kOff;
     context.reply().SetSuppressed(true);
   } else if (ArgIs(context, 2, "SKIP")) {
-    if (connection.reply_mode == ReplyMode::kOn) connection.reply_mode = ReplyMode::kSkipNext;
+    // One that is skipped itself skips the next all the same.
+    if (connection.reply_mode != ReplyMode::kOff) connection.reply_mode = ReplyMode::kSkipNext;
   } else {
     context.reply().Error(errors::kSyntax);
   }
@@ -187,8 +193,7 @@ void ClientUnblock(Context& context) {
       return;
     }
   } else if (context.argc() != 3) {
-    context.reply().Error("ERR unknown subcommand or wrong number of arguments for '" +
-                          std::string(context.arg(1).substr(0, 128)) + "'. Try CLIENT HELP.");
+    ReplyBadSubcommand(context);
     return;
   }
   int64_t id;

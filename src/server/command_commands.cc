@@ -234,7 +234,7 @@ void CommandInfo(Context& context) {
   for (size_t i = 2; i < context.argc(); i++) {
     const Command* command = FindNamed(context.arg(i));
     if (command == nullptr) {
-      context.reply().NullArray();
+      context.reply().Null();
     } else {
       ReplyInfo(context.reply(), *command);
     }
@@ -379,7 +379,9 @@ void GetKeysGeneric(Context& context, bool with_flags) {
     reply.Error("ERR Invalid command specified");
     return;
   }
-  if (KeySpecCount(*command->spec) == 0 && command->spec->find_keys == nullptr) {
+  // A channel of a shard has a slot like a key, but is none.
+  if (command->spec->find_keys == nullptr &&
+      (KeySpecCount(*command->spec) == 0 || (command->spec->keys[0].flags & kKeyNotKey) != 0)) {
     reply.Error("ERR The command has no key arguments");
     return;
   }
@@ -388,7 +390,8 @@ void GetKeysGeneric(Context& context, bool with_flags) {
     return;
   }
   std::vector<KeyPosition> keys;
-  if (!FindKeys(*command, argv, &keys) || keys.empty()) {
+  bool found = FindKeys(*command, argv, &keys) && !keys.empty();
+  if (!found && (command->flags & kNoMandatoryKeys) == 0) {
     reply.Error("ERR Invalid arguments specified for command");
     return;
   }

@@ -22,8 +22,7 @@ bool ReadBool(const std::string& text, std::string* canonical, std::string* reas
   return false;
 }
 
-bool InRange(const Setting& row, int64_t value, std::string* reason) {
-  if (value >= row.min && value <= row.max) return true;
+bool OutOfRange(const Setting& row, std::string* reason) {
   if (row.kind == SettingKind::kOctal) {
     *reason = "argument must be between 0 and 777 inclusive";
   } else {
@@ -35,11 +34,14 @@ bool InRange(const Setting& row, int64_t value, std::string* reason) {
 bool ReadNumber(const Setting& row, const std::string& text, int64_t* value, std::string* canonical,
                 std::string* reason) {
   switch (row.kind) {
-    case SettingKind::kMemory:
+    case SettingKind::kMemory: {
       if (text.empty()) *value = 0;
-      if (text.empty() || ParseMemorySize(text, value)) break;
+      bool too_large;
+      if (text.empty() || ParseMemorySize(text, value, &too_large)) break;
+      if (too_large) return OutOfRange(row, reason);
       *reason = "argument must be a memory value";
       return false;
+    }
     case SettingKind::kOctal: {
       char* end;
       *value = strtol(text.c_str(), &end, 8);
@@ -60,7 +62,7 @@ bool ReadNumber(const Setting& row, const std::string& text, int64_t* value, std
     *canonical = std::to_string(*value);
   }
   // The row for `threads` says 0 for "as many as cores"; nobody else may.
-  return InRange(row, *value, reason);
+  return (*value >= row.min && *value <= row.max) || OutOfRange(row, reason);
 }
 
 bool ReadEnum(const Setting& row, const std::string& text, std::string* canonical, std::string* reason) {

@@ -39,6 +39,8 @@ struct Config {
   std::vector<std::string> bind;
   int port = 0;
   std::string unixsocket;
+  bool set_proc_title = true;
+  std::string proc_title_template;
   int unixsocketperm = 0;
   int tcp_backlog = 0;
   int tcp_keepalive = 0;

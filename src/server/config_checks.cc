@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -13,7 +14,9 @@
 #include "base/numbers.h"
 #include "base/quoting.h"
 #include "server/config_table.h"
+#include "server/log.h"
 #include "server/memory_policy.h"
+#include "server/process_title.h"
 #include "store/notify.h"
 
 namespace brim {
@@ -153,8 +156,7 @@ bool ApplyNotify(Config& config, const std::string& text, std::string* canonical
 bool ApplyOutputLimits(Config& config, const std::string& text, std::string* canonical, std::string* reason) {
   constexpr const char* kClasses[] = {"normal", "slave", "pubsub"};
   Words words = WordsOf(text);
-  if (words.empty() || words.size() % 4 != 0)
-    return Refuse(reason, "Wrong number of arguments in buffer limit configuration.");
+  if (words.size() % 4 != 0) return Refuse(reason, "Wrong number of arguments in buffer limit configuration.");
   ClientLimit limits[3];
   std::copy(std::begin(config.client_output_buffer_limit), std::end(config.client_output_buffer_limit), limits);
   for (size_t i = 0; i < words.size(); i += 4) {
@@ -182,6 +184,46 @@ bool ApplyOutputLimits(Config& config, const std::string& text, std::string* can
 bool ApplyDbFileName(Config& config, const std::string& text, std::string*, std::string* reason) {
   if (text.find('/') != std::string::npos) return Refuse(reason, "dbfilename can't be a path, just a filename");
   config.dbfilename = text;
+  return true;
+}
+
+bool ApplyAppendFileName(Config& config, const std::string& text, std::string*, std::string* reason) {
+  if (text.empty()) return Refuse(reason, "appendfilename can't be empty");
+  if (text.find('/') != std::string::npos) return Refuse(reason, "appendfilename can't be a path, just a filename");
+  config.appendfilename = text;
+  return true;
+}
+
+bool ApplyAppendDirName(Config& config, const std::string& text, std::string*, std::string* reason) {
+  if (text.empty()) return Refuse(reason, "appenddirname can't be empty");
+  if (text.find('/') != std::string::npos) return Refuse(reason, "appenddirname can't be a path, just a dirname");
+  config.appenddirname = text;
+  return true;
+}
+
+bool CheckHostname(Config&, const std::string& text, std::string*, std::string* reason) {
+  if (text.size() >= 256) return Refuse(reason, "Hostnames must be less than 256 characters");
+  bool valid = std::all_of(text.begin(), text.end(),
+                           [](char c) { return isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.'; });
+  return valid || Refuse(reason, "Hostnames may only contain alphanumeric characters, hyphens or dots");
+}
+
+bool ApplyTitleTemplate(Config& config, const std::string& text, std::string*, std::string* reason) {
+  std::string title;
+  if (!ExpandTitle(text, config, "", &title) || title.empty()) {
+    return Refuse(reason, "template format is invalid or contains unknown variables");
+  }
+  config.proc_title_template = text;
+  return true;
+}
+
+// Less than the least that works is taken for that, as redis-server takes it.
+bool ApplyBacklogSize(Config& config, const std::string& text, std::string* canonical, std::string*) {
+  constexpr int64_t kBacklogBytesMin = 16 << 10;
+  int64_t bytes = 0;
+  ReadInt(text, &bytes);
+  config.repl_backlog_size = std::max(bytes, kBacklogBytesMin);
+  *canonical = std::to_string(config.repl_backlog_size);
   return true;
 }
 
@@ -216,7 +258,12 @@ bool ReadPercentOrMemory(const std::string& text, int64_t* value, std::string* c
     *value = -*value;
     return true;
   }
-  if (!ParseMemorySize(text, value)) return Refuse(reason, "argument must be a memory or percent value");
+  bool too_large;
+  if (!ParseMemorySize(text, value, &too_large)) {
+    // redis-server takes such a number for a negative one, and those for percentages.
+    return Refuse(reason, too_large ? "percentage argument must be less or equal to 100"
+                                    : "argument must be a memory or percent value");
+  }
   *canonical = std::to_string(*value);
   return true;
 }
@@ -227,7 +274,11 @@ bool ApplyMaxmemory(Config& config, const std::string& text, std::string* canoni
   if (text.ends_with('%')) return ReadPercentOrMemory(text, &config.maxmemory, canonical, reason);
   int64_t value = 0;
   // Without a percent sign the answers are redis-server's.
-  if (!text.empty() && !ParseMemorySize(text, &value)) return Refuse(reason, "argument must be a memory value");
+  bool too_large;
+  if (!text.empty() && !ParseMemorySize(text, &value, &too_large)) {
+    return Refuse(reason, too_large ? "argument must be between 0 and 9223372036854775807 inclusive"
+                                    : "argument must be a memory value");
+  }
   config.maxmemory = value;
   *canonical = std::to_string(value);
   return true;
@@ -241,16 +292,20 @@ bool ApplyOomScores(Config& config, const std::string& text, std::string*, std::
   Words words = WordsOf(text);
   if (words.size() != 3) return Refuse(reason, "wrong number of arguments");
   int64_t before = -2000;
+  bool ascending = true;
   for (const std::string& word : words) {
     int64_t value;
     if (!ReadInt(word, &value) || value < -2000 || value > 2000) {
       return Refuse(reason, "Invalid oom-score-adj-values, elements must be between -2000 and 2000.");
     }
-    if (value < before) {
-      return Refuse(reason, "Invalid oom-score-adj-values, elements must be in ascending order of priority.");
-    }
+    ascending = ascending && value >= before;
     before = value;
     config.oom_score_adj_values[static_cast<size_t>(&word - words.data())] = static_cast<int>(value);
+  }
+  if (!ascending) {
+    LogWarning(
+        "The oom-score-adj-values configuration may not work for non-privileged processes! Please consult the "
+        "documentation.");
   }
   return true;
 }

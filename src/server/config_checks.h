@@ -18,6 +18,11 @@ bool ApplyPolicy(Config& config, const std::string& text, std::string* canonical
 bool ApplyNotify(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplyOutputLimits(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplyDbFileName(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool ApplyAppendFileName(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool ApplyAppendDirName(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool ApplyTitleTemplate(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool CheckHostname(Config& config, const std::string& text, std::string* canonical, std::string* reason);
+bool ApplyBacklogSize(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplyPercentiles(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplyMaxmemory(Config& config, const std::string& text, std::string* canonical, std::string* reason);
 bool ApplyMaxmemoryClients(Config& config, const std::string& text, std::string* canonical, std::string* reason);

@@ -107,8 +107,16 @@ bool ConfigStore::FileOnlyDirective(const std::vector<std::string>& words, bool*
     *reason = "Bad directive or wrong number of arguments";
     return false;
   }
-  // Accepted for the features that come later.
-  if (name == "loadmodule" || name == "sentinel") return true;
+  if (name == "loadmodule") {
+    *reason = "Can't load module from " + (words.size() > 1 ? words[1] : "?") + ": Brim has no modules";
+    return false;
+  }
+  if (name == "sentinel") {
+    bool as_sentinel = words.size() == 1;  // --sentinel
+    *reason = as_sentinel ? "Brim is no Sentinel: start redis-sentinel for that"
+                          : "sentinel directive while not in sentinel mode";
+    return false;
+  }
   *known = false;
   return true;
 }

@@ -203,6 +203,7 @@ void Connection::ReadOnce() {
   if (bytes == room || peer_ended_) worker->ReadAgain(this);
   bytes_in += bytes;
   worker->figures.bytes_in += bytes;
+  worker->figures.recent_input.Note(own ? input_.capacity() : bytes);
   if (last_active_ms != worker->now_ms) worker->activity.connections++;
   last_active_ms = worker->now_ms;
   if (own) {
@@ -343,6 +344,7 @@ void Connection::Send(size_t most) {
   OutputBuffer& fresh = worker->scratch;
   if (!output.empty()) KeepReplies();
   OutputBuffer& source = output.empty() && worker->serving == this ? fresh : output;
+  worker->figures.recent_output.Note(source.size_bytes());
   size_t budget = SIZE_MAX;
   if (source.size_bytes() > kSendFewBytes) {
     budget = !worker->TurnIsLong() ? kSendBytes : source.owned_bytes() > kManyBytes ? kSendFewBytes : 0;

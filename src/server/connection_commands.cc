@@ -173,13 +173,14 @@ void Reset(Context& context) {
   Monitors::End(connection);
   AsServer(context).SetDb(0);
   connection.resp = 2;
-  connection.reply_mode = ReplyMode::kOn;
+  bool skipped = connection.reply_mode == ReplyMode::kSkipping;  // by CLIENT REPLY SKIP
+  if (!skipped) connection.reply_mode = ReplyMode::kOn;
   connection.name.clear();
   connection.no_evict = connection.no_touch = connection.takes_redirects = false;
   connection.user = acl.default_user();
   connection.authenticated = !acl.asks_for_password();
   context.reply().SetVersion(2);
-  context.reply().SetSuppressed(false);
+  context.reply().SetSuppressed(skipped);
   context.reply().Simple("RESET");
 }
 

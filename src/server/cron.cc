@@ -62,17 +62,18 @@ void Worker::FreeSomeGarbage() {
 
 // Idle clients are closed after `timeout`, soft output limits are looked at; a slice of the connections at a time.
 void Worker::CheckClients() {
+  figures.recent_input.Turn(now_ms / 1000);
+  figures.recent_output.Turn(now_ms / 1000);
   if (check_list_.empty()) {
     for (auto& [id, connection] : connections_) check_list_.push_back(id);
-    figures.recent_max_input = figures.recent_max_output = 0;
   }
   int64_t idle_limit_ms = static_cast<int64_t>(server.config().timeout) * 1000;
   for (size_t n = 0; n < kClientsAtOnce && !check_list_.empty(); n++) {
     Connection* connection = FindConnection(check_list_.back());
     check_list_.pop_back();
     if (connection == nullptr) continue;
-    figures.recent_max_input = std::max(figures.recent_max_input, connection->input_capacity());
-    figures.recent_max_output = std::max(figures.recent_max_output, connection->output.size_bytes());
+    figures.recent_input.Note(connection->input_capacity());
+    figures.recent_output.Note(connection->output.size_bytes());
     if (!connection->output.empty()) connection->OverOutputLimit();
     if (idle_limit_ms > 0 && connection->waiter == nullptr && connection->subscriptions == nullptr &&
         !connection->monitor && !connection->held && connection->unwritten == 0 &&

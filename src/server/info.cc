@@ -154,8 +154,8 @@ void ClientsSection(Text& text) {
   size_t input = 0;
   size_t output = 0;
   for (auto& worker : server.workers()) {
-    input = std::max(input, worker->figures.recent_max_input);
-    output = std::max(output, worker->figures.recent_max_output);
+    input = std::max(input, worker->figures.recent_input.bytes());
+    output = std::max(output, worker->figures.recent_output.bytes());
   }
   text.Add("connected_clients", server.connected_clients());
   text.Add("cluster_connections", 0);

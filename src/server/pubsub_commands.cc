@@ -70,7 +70,14 @@ void UnsubscribeAll(Context& context, std::string_view what, ChannelKind kind) {
 
 void Subscribe(Context& context) { SubscribeAll(context, "subscribe", ChannelKind::kChannel); }
 void Psubscribe(Context& context) { SubscribeAll(context, "psubscribe", ChannelKind::kPattern); }
-void Ssubscribe(Context& context) { SubscribeAll(context, "ssubscribe", ChannelKind::kShard); }
+void Ssubscribe(Context& context) {
+  // Its two elders may stand in a transaction.
+  if (!context.may_block()) {
+    context.reply().Error("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+    return;
+  }
+  SubscribeAll(context, "ssubscribe", ChannelKind::kShard);
+}
 void Unsubscribe(Context& context) { UnsubscribeAll(context, "unsubscribe", ChannelKind::kChannel); }
 void Punsubscribe(Context& context) { UnsubscribeAll(context, "punsubscribe", ChannelKind::kPattern); }
 void Sunsubscribe(Context& context) { UnsubscribeAll(context, "sunsubscribe", ChannelKind::kShard); }

@@ -25,6 +25,8 @@ class ServerContext final : public Context {
   const Command& command() const { return *command_; }
 
   bool may_block() const override { return !in_transaction_ && !deny_blocking_; }
+  // The command is a script's.
+  bool in_script() const { return in_script_; }
   void Block(const BlockRequest& request) override;
 
   // SELECT changes both.
@@ -32,8 +34,6 @@ class ServerContext final : public Context {
   void SetNoTouch(bool on) { no_touch_ = on; }
   void SetInTransaction(bool on) { in_transaction_ = on; }
   bool in_transaction() const { return in_transaction_; }
-  // The command is a script's.
-  bool in_script() const { return in_script_; }
   // The command that has run waits.
   bool blocked() const { return blocked_; }
   bool recording() const { return recording_; }
@@ -55,7 +55,6 @@ class ServerContext final : public Context {
   Waiter* waking_waiter_ = nullptr;  // the blocked command being tried again
   bool blocked_ = false;             // the handler called Block
   bool in_transaction_ = false;
-  bool in_script_ = false;
   bool argv_lasts_ = false;
   bool deny_blocking_ = false;
   std::string_view canonical_;  // the bytes of the request that is begun (ParsedCommand); EffectScope takes them

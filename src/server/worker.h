@@ -1,5 +1,6 @@
 #pragma once
 // A thread of the server: its event loop, its connections, its scratch space, its figures.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -38,6 +39,25 @@ struct CommandFigures {
   uint64_t failed = 0;
 };
 
+// The most of the last eight seconds, a second at a time.
+class RecentMost {
+ public:
+  void Note(size_t bytes) {
+    if (bytes > seconds_[now_]) seconds_[now_] = bytes;
+  }
+  void Turn(int64_t second) {
+    size_t next = static_cast<size_t>(second) % seconds_.size();
+    if (next == now_) return;
+    now_ = next;
+    seconds_[now_] = 0;
+  }
+  size_t bytes() const { return *std::max_element(seconds_.begin(), seconds_.end()); }
+
+ private:
+  std::array<size_t, 8> seconds_{};
+  size_t now_ = 0;
+};
+
 // Written by the worker's thread alone; read by others while every thread is paused.
 struct WorkerFigures {
   uint64_t commands = 0;
@@ -58,8 +78,8 @@ struct WorkerFigures {
   uint64_t expire_cycle_us = 0;
   std::vector<CommandFigures> commands_by_id;
   std::map<std::string, uint64_t> errors_by_code;
-  size_t recent_max_input = 0;
-  size_t recent_max_output = 0;
+  RecentMost recent_input;  // of one client: requests not done with, replies not sent
+  RecentMost recent_output;
 };
 
 // Of the calling thread; null for threads that are no workers.

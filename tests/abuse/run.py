@@ -339,7 +339,15 @@ def start_up(_, __, tally, command):
     with tempfile.TemporaryDirectory() as folder:
         for line, text in (("maxmemory lots", "argument must be a memory value"), ("nonsense 1", "Bad directive"),
                            ('requirepass "x', "Unbalanced quotes"), ("port", "wrong number of arguments"),
-                           ("databases 0", "must be between 1")):  # fmt: skip
+                           ("databases 0", "must be between 1"),
+                           ("appendfilename a/b", "appendfilename can't be a path, just a filename"),
+                           ("appenddirname a/b", "appenddirname can't be a path, just a dirname"),
+                           ('appendfilename ""', "appendfilename can't be empty"),
+                           ("dbfilename a/b", "dbfilename can't be a path, just a filename"),
+                           ("cluster-announce-hostname a_b", "Hostnames may only contain"),
+                           ("proc-title-template {", "template format is invalid"),
+                           ("loadmodule /x.so", "Can't load module from /x.so"),
+                           ("sentinel monitor m 127.0.0.1 1 1", "not in sentinel mode")):  # fmt: skip
             path = os.path.join(folder, "redis.conf")
             with open(path, "w") as f:
                 f.write(f"# a comment\n{line}\n")
@@ -347,6 +355,23 @@ def start_up(_, __, tally, command):
                                   stdin=subprocess.DEVNULL)  # fmt: skip
             good = done.returncode == 1 and text in done.stderr and "at line 2" in done.stderr and line in done.stderr
             tally.check(good, f"start with {line!r}", f"{done.returncode} {done.stderr}")
+    done = subprocess.run([binary, "--sentinel"], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    tally.check(done.returncode == 1 and "is no Sentinel" in done.stderr, "start with --sentinel", done.stderr)
+
+
+def process_title(_, __, tally, command):
+    def title(server):
+        with open(f"/proc/{server.pid}/cmdline", "rb") as f:
+            return f.read().rstrip(b"\0").decode()
+
+    with Server(command) as server, server.connect() as client:
+        program = server.line()[0]
+        tally.check(title(server) == f"{program} 127.0.0.1:{server.port}", "title", title(server))
+        for template, wanted in (("{port} {{x} ", f"{server.port} {{x}}"), ("x" * 3000, "x" * 200)):
+            client.call("CONFIG", "SET", "proc-title-template", template)
+            tally.check(title(server).startswith(wanted), f"title by {template[:20]!r}", title(server))
+    with Server(command, ["--set-proc-title", "no"]) as server:
+        tally.check("--set-proc-title" in title(server), "set-proc-title no", title(server))
 
 
 def bad_settings(server, oracle, tally):
@@ -372,7 +397,7 @@ def main():
             test(server, oracle, tally)
             tally.check(server.alive(), f"{test.__name__}: the server stands", server.log_tail())
         tally.check(server.stop() == 0, "exit code")
-    for test in (unauthenticated, max_clients, greedy_scripts, subscriptions, start_up):
+    for test in (unauthenticated, max_clients, greedy_scripts, subscriptions, start_up, process_title):
         test(None, None, tally, options.server)
     return tally.finish()
 

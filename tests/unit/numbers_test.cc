@@ -75,6 +75,10 @@ TEST(Numbers, MemorySizes) {
   EXPECT_TRUE(ParseMemorySize("1Kb", &bytes) && bytes == 1024);
   EXPECT_TRUE(ParseMemorySize("8gb", &bytes) && bytes == 8LL << 30);
   for (const char* bad : {"x", "1x", "-1", "1 mb", "99999999999gb"}) EXPECT_FALSE(ParseMemorySize(bad, &bytes)) << bad;
+  bool too_large;
+  for (const char* large : {"9223372036854775808", "99999999999999999999", "99999999999gb"})
+    EXPECT_TRUE(!ParseMemorySize(large, &bytes, &too_large) && too_large) << large;
+  EXPECT_TRUE(!ParseMemorySize("99999999999999999999x", &bytes, &too_large) && !too_large);
 }
 
 TEST(Numbers, ShortDecimals) {

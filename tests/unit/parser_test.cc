@@ -103,6 +103,7 @@ TEST(Parser, Errors) {
   EXPECT_EQ(ErrorOf("*" + std::string(70000, '1')), "Protocol error: too big mbulk count string");
   EXPECT_EQ(ErrorOf("*1\r\n$" + std::string(70000, '1')), "Protocol error: too big bulk count string");
   EXPECT_EQ(ErrorOf(std::string(70000, 'a')), "Protocol error: too big inline request");
+  EXPECT_EQ(ErrorOf("PING" + std::string(70000, '\0') + "\r\n"), "Protocol error: too big inline request");
 }
 
 TEST(Parser, LimitsBeforeAuthentication) {
