@@ -398,10 +398,6 @@ void ReadGeneric(Context& context) {
   ReadOptions options;
   Sources sources;
   if (!ParseReadOptions(context, &options) || !FindSources(context, options, &sources)) return;
-  // redis-server looks once to check and once to read, and its keyspace_hits tell of both.
-  if (!IsWaking(context)) {
-    for (const ReadSource& source : sources) context.Lookup(source.key, LookupKind::kRead);
-  }
   Reader reader(context, options);
   auto has_news = [&](const ReadSource& source) { return reader.HasNews(source); };
   // A stream may be named twice, and what the first reading of it takes the second does not find.
