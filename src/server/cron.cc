@@ -89,8 +89,8 @@ void Worker::Cron() {
   ExpireSome();
   FreeSomeGarbage();
   if (!Admission::RelieveInBackground(*this)) work_left_ = true;
+  if (!KeyTracking::Cron(*this)) work_left_ = true;
   if (!due) return;
-  KeyTracking::Cron(*this);
   CheckClients();
   CommandWatch::Refresh(*this);
   AnswerSyncWaiters(*this);
