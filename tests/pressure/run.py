@@ -269,7 +269,10 @@ def forgotten_keys(command, tally):
             tally.check(before > 8 * MB, f"forgotten keys, {name}: there was something", f"{before / MB:.1f} MB")
             tally.check(took < 5, f"forgotten keys, {name}: given back", f"after {took:.2f} s")
             if name == "the limit is lowered":
-                tally.check(info(c, "tracking_total_keys") == 1000, "forgotten keys: as many as may be stay")
+                seconds_until_less(c, "tracking_total_keys", 1000)
+                left = info(c, "tracking_total_keys")
+                # Each worker may take one too many.
+                tally.check(990 <= left <= 1000, "forgotten keys: as many as may be stay", f"{left}")
             reader.socket.close()
 
 
