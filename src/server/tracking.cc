@@ -154,8 +154,9 @@ void TellBroken(Connection& connection) {
   Tracking& tracking = *connection.tracking;
   tracking.broken = true;
   if (connection.resp < 3) return;
-  std::string text = ">2\r\n$21\r\ntracking-redir-broken\r\n:" + std::to_string(tracking.redirect) + "\r\n";
-  connection.worker->pushes.Send(connection, text, {}, nullptr, PushQueue::Place::kBehindReply);
+  std::string number = ":" + std::to_string(tracking.redirect) + "\r\n";
+  connection.worker->pushes.Send(connection, ">2\r\n$21\r\ntracking-redir-broken\r\n", number, nullptr,
+                                 PushQueue::Place::kBehindReply);
 }
 
 // `keys` is what is invalid: an array's bytes, or a null. The connection's thread.
