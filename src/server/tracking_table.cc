@@ -12,6 +12,7 @@ namespace brim {
 namespace {
 
 constexpr size_t kBucketsMin = 4;
+constexpr size_t kBucketsKept = 16;  // of a part that is not empty: rebuilding costs more than they take
 
 }  // namespace
 
@@ -107,7 +108,7 @@ TrackingTable::Entry* TrackingTable::TakeFrom(Part& part, Entry** link) {
   items_ -= entry->count;
   if (--part.size == 0) {
     decltype(part.buckets)().swap(part.buckets);
-  } else if (size_t less = LessRoom(part.size, part.buckets.size(), kBucketsMin); less > 0) {
+  } else if (size_t less = LessRoom(part.size, part.buckets.size(), kBucketsKept); less > 0) {
     try {
       part.Resize(less);
     } catch (const std::bad_alloc&) {
