@@ -16,6 +16,7 @@
 #include "server/latency_monitor.h"
 #include "server/purge.h"
 #include "server/shard_locks.h"
+#include "server/tracking.h"
 #include "server/transaction.h"
 #include "server/worker.h"
 #include "store/shard.h"
@@ -94,6 +95,7 @@ class Process final : public PressureSource {
       shard.FreeGarbage(kFreeBlocks);
       return static_cast<size_t>(std::max<int64_t>(before - UsedMemoryFast(), 1));
     }
+    if (size_t freed = KeyTracking::FreeGarbage(kFreeBlocks); freed > 0) return freed;
     if (MemoryGuard::ResidentOver() <= 0) return 0;
     size_t freed = GiveBackFreePages();
     stale_ = freed > 0;

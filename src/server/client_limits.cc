@@ -99,6 +99,10 @@ size_t CloseBiggest(Worker& worker, bool before_keys) {
   if (over <= 0) return 0;
   // What clients have read can be forgotten, which costs them a question more; only then have they to go.
   size_t freed = KeyTracking::Shrink(static_cast<size_t>(over));
+  if (int64_t garbage = KeyTracking::GarbageBytes(); garbage > 0) {
+    over -= garbage;
+    of_all -= garbage;
+  }
   for (const Victim& victim : Biggest(worker)) {
     if (static_cast<int64_t>(freed) >= (victim.last ? of_all : over)) break;
     CutClient(worker, *victim.connection, victim.bytes, clients);
@@ -142,7 +146,8 @@ bool ReplyMayGrow(size_t bytes) { return static_cast<int64_t>(bytes) <= MemoryGu
 
 bool CutWhenOver(Connection& connection) {
   int64_t clients = ClientMemory();
-  if (connection.no_evict || clients <= MemoryGuard::client_room_least() || clients <= MemoryGuard::ClientRoom()) {
+  if (connection.no_evict || clients <= MemoryGuard::client_room_least() ||
+      clients - KeyTracking::GarbageBytes() <= MemoryGuard::ClientRoom()) {
     return false;
   }
   CutClient(*connection.worker, connection, connection.BufferBytes(), clients);

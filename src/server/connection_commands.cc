@@ -31,7 +31,7 @@ void Ping(Context& context) {
     // It looks like a message.
     context.reply().ArrayHeader(2);
     context.reply().Bulk("pong");
-    context.reply().Bulk(context.argc() == 1 ? std::string_view() : context.arg(1));
+    context.reply().Bulk(context.argc() == 1 ? std::string_view("") : context.arg(1));
   } else if (context.argc() == 1) {
     context.reply().Simple("PONG");
   } else {

@@ -92,8 +92,8 @@ void Worker::Cron() {
   FreeSomeGarbage();
   if (script_engine != nullptr && !script_engine->Tidy(*this, due)) work_left_ = true;
   if (!Admission::RelieveInBackground(*this)) work_left_ = true;
+  if (!KeyTracking::Cron(*this)) work_left_ = true;
   if (!due) return;
-  KeyTracking::Cron(*this);
   CheckClients();
   CommandWatch::Refresh(*this);
   AnswerSyncWaiters(*this);

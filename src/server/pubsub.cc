@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 #include <mutex>
 #include <shared_mutex>
@@ -10,6 +11,7 @@
 #include "base/glob.h"
 #include "base/hash.h"
 #include "base/numbers.h"
+#include "base/table_room.h"
 #include "command/context.h"
 #include "memory/account.h"
 #include "server/connection.h"
@@ -24,6 +26,7 @@ namespace {
 constexpr size_t kStripes = 64;
 constexpr size_t kSlotsMin = 4;
 constexpr size_t kBucketsMin = 16;
+constexpr size_t kPatternsMin = 16;
 
 size_t Workers() { return server.workers().size(); }
 
@@ -110,12 +113,13 @@ Connection* Channel::Remove(size_t worker, uint32_t position) {
       FreeBytes(list.many, MemoryCategory::kPubSub);
       list.one = left;
     } else if ((last & (last - 1)) == 0) {
-      // A power of two are left: they fill their room exactly again.
-      auto** shrunk =
-          static_cast<Connection**>(AllocateBytes(size_t{last} * sizeof(Connection*), MemoryCategory::kPubSub));
-      std::copy(list.many, list.many + last, shrunk);
-      FreeBytes(list.many, MemoryCategory::kPubSub);
-      list.many = shrunk;
+      // A power of two are left: they fill their room exactly again, if there is memory for it.
+      void* shrunk = TryAllocateBytes(size_t{last} * sizeof(Connection*), MemoryCategory::kPubSub);
+      if (shrunk != nullptr) {
+        std::copy(list.many, list.many + last, static_cast<Connection**>(shrunk));
+        FreeBytes(list.many, MemoryCategory::kPubSub);
+        list.many = static_cast<Connection**>(shrunk);
+      }
     }
   }
   list.size = last;
@@ -125,6 +129,11 @@ Connection* Channel::Remove(size_t worker, uint32_t position) {
 namespace {
 
 using PatternList = std::vector<Channel*, CountedAllocator<Channel*, MemoryCategory::kPubSub>>;
+
+// Room for one more.
+void Reserve(PatternList& list) {
+  if (list.size() == list.capacity()) list.reserve(std::max(kPatternsMin, list.size() * 2));
+}
 
 // All channels, in stripes by hash, each a chained table under a lock of its own.
 class Stripe {
@@ -139,8 +148,11 @@ class Stripe {
     }
     return channel;
   }
+  // Room for one more: Add then needs none.
+  void Reserve() {
+    if (size_ >= buckets_.size()) Resize(std::max(kBucketsMin, buckets_.size() * 2));
+  }
   void Add(Channel* channel) {
-    if (size_ >= buckets_.size()) Grow();
     Channel*& bucket = buckets_[BucketOf(channel->hash)];
     channel->next = bucket;
     bucket = channel;
@@ -150,7 +162,15 @@ class Stripe {
     Channel** link = &buckets_[BucketOf(channel->hash)];
     while (*link != channel) link = &(*link)->next;
     *link = channel->next;
-    if (--size_ == 0) Buckets().swap(buckets_);
+    if (--size_ == 0) {
+      Buckets().swap(buckets_);
+    } else if (size_t less = LessRoom(size_, buckets_.size(), kBucketsMin); less > 0) {
+      try {
+        Resize(less);
+      } catch (const std::bad_alloc&) {
+        // It keeps what it has.
+      }
+    }
   }
   template <class Fn>
   void ForEach(Fn&& fn) {
@@ -162,8 +182,9 @@ class Stripe {
  private:
   using Buckets = std::vector<Channel*, CountedAllocator<Channel*, MemoryCategory::kPubSub>>;
   size_t BucketOf(uint64_t hash) const { return hash / kStripes & (buckets_.size() - 1); }
-  void Grow() {
-    Buckets old(std::max(kBucketsMin, buckets_.size() * 2), nullptr);
+  // To another power of two; std::bad_alloc leaves it as it is.
+  void Resize(size_t count) {
+    Buckets old(count, nullptr);
     old.swap(buckets_);
     for (Channel* channel : old) {
       while (channel != nullptr) {
@@ -308,7 +329,10 @@ void Subscriptions::Resize(size_t count) {
   size_t old_count = old == nullptr ? 0 : mask_ + 1;
   mask_ = count - 1;
   for (size_t i = 0; i < old_count; i++) {
-    if (old[i].channel != nullptr) *Find(old[i].channel) = old[i];
+    if (old[i].channel == nullptr) continue;
+    size_t at = old[i].hash & mask_;
+    while (fresh[at].channel != nullptr) at = (at + 1) & mask_;
+    fresh[at] = old[i];
   }
   FreeBytes(old, MemoryCategory::kPubSub);
   memory_bytes_ += (count - old_count) * sizeof(Slot);
@@ -321,7 +345,7 @@ void Subscriptions::Reserve() {
 }
 
 void Subscriptions::Add(Channel* channel, uint32_t position) {
-  *Find(channel) = {channel, position};
+  *Find(channel) = {channel, position, static_cast<uint32_t>(channel->hash)};
   used_++;
   counts_[static_cast<int>(channel->kind)]++;
   memory_bytes_ += channel->memory_bytes();
@@ -334,12 +358,19 @@ void Subscriptions::Remove(const Channel* channel) {
   memory_bytes_ -= channel->memory_bytes();
   // Those that stand behind it because it was there move up.
   for (size_t i = (hole + 1) & mask_; slots_[i].channel != nullptr; i = (i + 1) & mask_) {
-    size_t home = slots_[i].channel->hash & mask_;
+    size_t home = slots_[i].hash & mask_;
     if (((i - home) & mask_) < ((i - hole) & mask_)) continue;
     slots_[hole] = slots_[i];
     hole = i;
   }
   slots_[hole] = Slot();
+  if (size_t less = LessRoom(used_, mask_ + 1, kSlotsMin); less > 0) {
+    try {
+      Resize(less);
+    } catch (const std::bad_alloc&) {
+      // They keep what they have.
+    }
+  }
 }
 
 Channel* Subscriptions::AnyOf(ChannelKind kind) {
@@ -367,6 +398,16 @@ void TakeOut(PatternList& list, Channel* pattern, size_t which) {
   list[place] = last;
   last->places()[which] = place;
   list.pop_back();
+  size_t less = LessRoom(list.size(), std::bit_floor(list.capacity()), kPatternsMin);
+  if (less == 0) return;
+  try {
+    PatternList fewer;
+    fewer.reserve(less);
+    fewer.assign(list.begin(), list.end());
+    list.swap(fewer);
+  } catch (const std::bad_alloc&) {
+    // It keeps what it has.
+  }
 }
 
 // The lock of all patterns where it is one.
@@ -425,7 +466,9 @@ bool PubSub::Begin(Connection& connection, ChannelKind kind, std::string_view na
     channel = stripe.Find(kind, name, hash);
     if (connection.subscriptions->Has(channel)) return false;
     if (channel == nullptr) {
-      if (kind == ChannelKind::kPattern) all_patterns.reserve(all_patterns.size() + 1);
+      // What needs memory comes before anything is changed.
+      stripe.Reserve();
+      if (kind == ChannelKind::kPattern) Reserve(all_patterns);
       channel = Channel::Make(kind, name, hash);
       stripe.Add(channel);
       CountOfKind(kind).fetch_add(1, std::memory_order_relaxed);
@@ -443,6 +486,7 @@ bool PubSub::Begin(Connection& connection, ChannelKind kind, std::string_view na
   try {
     if (kind == ChannelKind::kPattern && channel->local(index).size == 0) {
       channel->places()[index] = static_cast<uint32_t>(local_patterns[index].size());
+      Reserve(local_patterns[index]);
       local_patterns[index].push_back(channel);
     }
     connection.subscriptions->Add(channel, channel->Add(index, &connection));

@@ -38,6 +38,7 @@ class Subscriptions {
   // Where it stands in the channel's list.
   uint32_t PositionIn(const Channel* channel) const { return Find(channel)->position; }
   void SetPosition(const Channel* channel, uint32_t position) { Find(channel)->position = position; }
+  // O(1) on average: now and then what is left moves to a smaller table, if there is memory for it.
   void Remove(const Channel* channel);
   // Any one of the kind; null: there is none. The same until it is removed, O(1) on average when all are removed so.
   Channel* AnyOf(ChannelKind kind);
@@ -48,10 +49,12 @@ class Subscriptions {
   struct Slot {
     Channel* channel = nullptr;
     uint32_t position = 0;
+    uint32_t hash = 0;  // the channel's: rebuilding looks at no channel
     bool operator==(const Slot&) const = default;
   };
   Slot* Find(const Channel* channel) const;
-  void Resize(size_t slots);
+  // To another power of two; std::bad_alloc leaves them as they are. O(slots).
+  void Resize(size_t count);
 
   Slot* slots_ = nullptr;  // a power of two of them, open addressing
   size_t mask_ = 0;

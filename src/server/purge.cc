@@ -11,6 +11,7 @@
 #include "memory/pressure.h"
 #include "memory/resident.h"
 #include "server/shard_locks.h"
+#include "server/tracking.h"
 #include "store/shard.h"
 
 namespace brim {
@@ -59,6 +60,8 @@ size_t PurgeEverything() {
   for (int i = 0; i < shards.count(); i++) {
     while (!shards[i].FreeGarbage(1 << 16)) {
     }
+  }
+  while (KeyTracking::FreeGarbage(1 << 16) > 0) {
   }
   size_t bytes = PurgeHeaps();
   PurgeAllocator();

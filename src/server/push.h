@@ -101,6 +101,8 @@ class PushQueue {
   bool has_put_off() const { return !put_off_.empty(); }
   // Of all that is posted and not delivered yet, to about how many connections it goes. Any thread.
   size_t backlog() const { return deliveries_.load(std::memory_order_relaxed); }
+  // Whether one of the workers has so much of it that who posts is to wait. O(workers). Any thread.
+  static bool AnyIsBehind();
   bool needs_care() const { return care_ || has_mail_.load(std::memory_order_relaxed) || !taken_.empty(); }
   // At the end of a turn: sends until the turn has become long.
   void SendSome() { SendUntil(0, false); }
@@ -114,7 +116,6 @@ class PushQueue {
   };
   OutputBuffer& PlaceOf(Connection& connection, Place place);
   void SendUntil(size_t bytes, bool whole);
-  static bool AnyIsBehind();
   void WaitForBacklog();
 
   Worker* const worker_;

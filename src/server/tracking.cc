@@ -4,10 +4,13 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "base/hash.h"
+#include "base/monotonic.h"
 #include "base/numbers.h"
 #include "base/random.h"
+#include "base/spin_lock.h"
 #include "command/context.h"
 #include "command/keys.h"
 #include "server/connection.h"
@@ -26,8 +29,9 @@ namespace {
 constexpr int kShardsMost = 64;
 constexpr int kWorkersMost = 64;
 constexpr size_t kBatchBytes = 64 << 10;  // of changed keys that are told at once
-constexpr size_t kEntriesASlice = 256;    // given up under one shard's lock
-constexpr size_t kEntriesATurn = 2048;
+constexpr size_t kEntriesASlice = 64;     // given up under one shard's lock, freed under the garbage's
+constexpr size_t kEntriesATurn = 2048;    // under pressure
+constexpr int64_t kSliceUs = 500;
 
 // What a worker knows of its clients in broadcast mode, and of what its commands have changed. Its own thread.
 struct Local {
@@ -37,7 +41,45 @@ struct Local {
   std::map<std::string, bool> changed;  // key > whether by a command
   size_t changed_bytes = 0;
   uint64_t origin = 0;  // the connection whose commands they were; 0: nobody's
-  std::vector<std::unique_ptr<TrackingTable>> garbage;
+};
+
+// Tables that nobody uses any more: whoever has time, or wants their memory, frees a slice of them.
+class Garbage {
+ public:
+  void Add(std::unique_ptr<TrackingTable> table) {
+    std::lock_guard guard(lock_);
+    keys_.fetch_add(table->keys(), std::memory_order_relaxed);
+    tables_.fetch_add(1, std::memory_order_relaxed);
+    table->next = std::exchange(first_, table.get());
+    (void)table.release();
+  }
+  bool empty() const { return tables_.load(std::memory_order_relaxed) == 0; }
+  size_t keys() const { return keys_.load(std::memory_order_relaxed); }
+  void FreeSlice() {
+    std::lock_guard guard(lock_);
+    FreeLocked();
+  }
+  // False, with nothing done: another thread does it now.
+  bool TryFreeSlice() {
+    std::unique_lock guard(lock_, std::try_to_lock);
+    if (guard) FreeLocked();
+    return guard.owns_lock();
+  }
+
+ private:
+  void FreeLocked() {
+    if (first_ == nullptr) return;
+    size_t freed = first_->FreeSome(kEntriesASlice);
+    keys_.fetch_sub(freed, std::memory_order_relaxed);
+    if (freed >= kEntriesASlice) return;
+    delete std::exchange(first_, first_->next);
+    tables_.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  SpinLock lock_;
+  TrackingTable* first_ = nullptr;
+  std::atomic<size_t> keys_{0};
+  std::atomic<size_t> tables_{0};
 };
 
 // A place in memory made when tracking is first used.
@@ -47,6 +89,7 @@ struct Tables {
 };
 
 Tables tables;
+Garbage garbage;
 std::atomic<size_t> tracking_clients{0};
 std::atomic<size_t> tracked_keys{0};
 std::atomic<size_t> broadcast_clients[kWorkersMost];
@@ -111,8 +154,9 @@ void TellBroken(Connection& connection) {
   Tracking& tracking = *connection.tracking;
   tracking.broken = true;
   if (connection.resp < 3) return;
-  std::string text = ">2\r\n$21\r\ntracking-redir-broken\r\n:" + std::to_string(tracking.redirect) + "\r\n";
-  connection.worker->pushes.Send(connection, text, {}, nullptr, PushQueue::Place::kBehindReply);
+  std::string number = ":" + std::to_string(tracking.redirect) + "\r\n";
+  connection.worker->pushes.Send(connection, ">2\r\n$21\r\ntracking-redir-broken\r\n", number, nullptr,
+                                 PushQueue::Place::kBehindReply);
 }
 
 // `keys` is what is invalid: an array's bytes, or a null. The connection's thread.
@@ -301,6 +345,12 @@ void CountBroadcaster(Connection& connection, bool on) {
   all_broadcast_clients.fetch_add(change);
 }
 
+// The table's shard is locked.
+void Condemn(std::unique_ptr<TrackingTable> table) {
+  tracked_keys.fetch_sub(table->keys(), std::memory_order_relaxed);
+  garbage.Add(std::move(table));
+}
+
 // Takes entries out of the worker's share of the shards while `more` says so (no shard locked). Returns their bytes.
 template <class More>
 size_t GiveUp(int first, int step, More&& more) {
@@ -322,6 +372,16 @@ size_t GiveUp(int first, int step, More&& more) {
     }
   }
   return bytes;
+}
+
+// Nobody tracks any more: what is left in the worker's share of the shards serves nobody.
+void CondemnTables(int first, int step) {
+  for (int i = first; i < shards.count(); i += step) {
+    KeptGuard guard(shards[i]);
+    // Who begins meanwhile counts himself before he remembers a key here.
+    if (!guard || tracking_clients.load() > 0) continue;
+    if (tables.of_shard[i] != nullptr) Condemn(std::move(tables.of_shard[i]));
+  }
 }
 
 }  // namespace
@@ -410,12 +470,9 @@ void KeyTracking::Changed(std::string_view key, uint64_t hash, bool by_command) 
 }
 
 void KeyTracking::Flushed() {
-  Worker* worker = current_worker;
-  if (worker == nullptr || changed_hook.load(std::memory_order_relaxed) == nullptr) return;
+  if (current_worker == nullptr || changed_hook.load(std::memory_order_relaxed) == nullptr) return;
   for (auto& table : tables.of_shard) {
-    if (table == nullptr || table->empty()) continue;
-    tracked_keys.fetch_sub(table->keys(), std::memory_order_relaxed);
-    LocalOf(*worker).garbage.push_back(std::move(table));
+    if (table != nullptr && !table->empty()) Condemn(std::move(table));
   }
   PushReference push(new (0) FlushPush());
   for (auto& each : server.workers()) each->pushes.Post(push.get(), 1);
@@ -434,37 +491,55 @@ void KeyTracking::EndBatch(Worker& worker) {
   }
 }
 
-void KeyTracking::Cron(Worker& worker) {
-  if (changed_hook.load(std::memory_order_relaxed) == nullptr) return;
-  Local& local = LocalOf(worker);
-  size_t freed = 0;
-  while (!local.garbage.empty() && freed < kEntriesATurn) {
-    if (local.garbage.back()->empty()) {
-      local.garbage.pop_back();
-      continue;
-    }
-    TrackingTable::Destroy(local.garbage.back()->TakeAny());
-    freed++;
-  }
-  // Nobody tracks any more: what is left serves nobody.
-  bool needed = tracking_clients.load(std::memory_order_relaxed) > 0;
-  size_t limit = !needed ? 0 : max_keys == 0 ? SIZE_MAX : max_keys;
-  size_t given_up = 0;
+bool KeyTracking::Cron(Worker& worker) {
+  if (changed_hook.load(std::memory_order_relaxed) == nullptr) return true;
+  int64_t until = MonotonicUs() + kSliceUs;
   auto step = static_cast<int>(server.workers().size());
-  GiveUp(worker.index(), step,
-         [&](size_t) { return tracked_keys.load(std::memory_order_relaxed) > limit && given_up++ < kEntriesATurn; });
+  if (tracked_keys.load(std::memory_order_relaxed) > 0 && tracking_clients.load(std::memory_order_relaxed) == 0) {
+    CondemnTables(worker.index(), step);
+  }
+  while (!garbage.empty()) {
+    if (MonotonicUs() >= until) return false;
+    if (!garbage.TryFreeSlice()) break;  // another one goes on with it
+  }
+  if (max_keys == 0 || tracked_keys.load(std::memory_order_relaxed) <= max_keys) return true;
+  // Clients are told no faster than they are written to.
+  bool over_time = PushQueue::AnyIsBehind();
+  size_t given_up = 0;
+  GiveUp(worker.index(), step, [&](size_t) {
+    if (over_time || tracked_keys.load(std::memory_order_relaxed) <= max_keys) return false;
+    if (given_up++ % 16 == 0 && MonotonicUs() >= until) over_time = true;
+    return !over_time;
+  });
+  return !over_time;
+}
+
+size_t KeyTracking::FreeGarbage(size_t entries) {
+  if (garbage.empty()) return 0;
+  int64_t before = UsedMemoryFast();
+  for (size_t done = 0; done < entries && !garbage.empty(); done += kEntriesASlice) garbage.FreeSlice();
+  return static_cast<size_t>(std::max<int64_t>(before - UsedMemoryFast(), 1));
+}
+
+int64_t KeyTracking::GarbageBytes() {
+  size_t keys = garbage.keys();
+  if (keys == 0) return 0;
+  // Its keys take what others do.
+  auto share = static_cast<double>(keys) / static_cast<double>(keys + tracked_keys.load(std::memory_order_relaxed));
+  return static_cast<int64_t>(share * static_cast<double>(UsedByCategory(MemoryCategory::kTracking)));
 }
 
 size_t KeyTracking::Shrink(size_t bytes) {
-  if (tracked_keys.load(std::memory_order_relaxed) == 0) return 0;
+  size_t freed = FreeGarbage(kEntriesATurn);
+  if (tracked_keys.load(std::memory_order_relaxed) == 0) return freed;
+  size_t enough = bytes - std::min(bytes, static_cast<size_t>(std::max<int64_t>(GarbageBytes(), 0)));
   size_t given_up = 0;
   auto count = static_cast<uint64_t>(shards.count());
-  size_t freed = 0;
   auto first = RandomBelow(count);
-  for (uint64_t i = 0; i < count && freed < bytes && given_up < kEntriesATurn; i++) {
+  for (uint64_t i = 0; i < count && freed < enough && given_up < kEntriesATurn; i++) {
     auto at = static_cast<int>((first + i) % count);
     freed +=
-        GiveUp(at, shards.count(), [&](size_t more) { return freed + more < bytes && given_up++ < kEntriesATurn; });
+        GiveUp(at, shards.count(), [&](size_t more) { return freed + more < enough && given_up++ < kEntriesATurn; });
   }
   return freed;
 }

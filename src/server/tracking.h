@@ -67,10 +67,19 @@ class KeyTracking {
   // --- a worker, no shard locked
   // What its commands have changed is told to clients in broadcast mode.
   static void EndBatch(Worker& worker);
-  // tracking-table-max-keys; tables that nobody needs.
-  static void Cron(Worker& worker);
-  // Gives up remembered keys (their clients are told) of about that many bytes. Returns the bytes.
+  // A slice of half a millisecond: tables that nobody needs are freed, tracking-table-max-keys is kept. True when
+  // nothing is left to do.
+  static bool Cron(Worker& worker);
+  // Under pressure: gives up remembered keys (their clients are told) of about that many bytes. Garbage goes before any
+  // of them, at most a slice of it; what is left of it counts as if it had gone. Returns the bytes. O(workers) and 2048
+  // entries; takes shards' locks in turn.
   static size_t Shrink(size_t bytes);
+
+  // --- garbage: tables of keys that nobody remembers any more. Any thread, whatever locks it holds
+  // Frees about that many entries of it. Returns the bytes; 0: there is none.
+  static size_t FreeGarbage(size_t entries);
+  // About what it takes. O(1) where there is none, else O(threads).
+  static int64_t GarbageBytes();
 
   // --- figures for INFO; every thread paused
   static size_t Clients();

@@ -5,12 +5,14 @@
 #include <utility>
 
 #include "base/random.h"
+#include "base/table_room.h"
 
 namespace brim {
 
 namespace {
 
 constexpr size_t kBucketsMin = 4;
+constexpr size_t kBucketsKept = 16;  // of a part that is not empty: rebuilding costs more than they take
 
 }  // namespace
 
@@ -37,8 +39,8 @@ TrackingTable::Entry** TrackingTable::Part::Find(std::string_view key, uint64_t 
   return link;
 }
 
-void TrackingTable::Part::Grow() {
-  decltype(buckets) old(std::max(kBucketsMin, buckets.size() * 2), nullptr);
+void TrackingTable::Part::Resize(size_t count) {
+  decltype(buckets) old(count, nullptr);
   old.swap(buckets);
   for (Entry* entry : old) {
     while (entry != nullptr) {
@@ -76,7 +78,7 @@ void TrackingTable::AddClient(Entry* entry, uint64_t client) {
 bool TrackingTable::Add(std::string_view key, uint64_t hash, uint64_t client) {
   hash = Spread(hash);
   Part& part = parts_[hash % kParts];
-  if (part.size >= part.buckets.size()) part.Grow();
+  if (part.size >= part.buckets.size()) part.Resize(std::max(kBucketsMin, part.buckets.size() * 2));
   Entry** link = part.Find(key, hash);
   if (Entry* entry = *link; entry != nullptr) {
     std::span<const uint64_t> clients = entry->clients();
@@ -104,7 +106,15 @@ TrackingTable::Entry* TrackingTable::TakeFrom(Part& part, Entry** link) {
   *link = entry->next;
   keys_--;
   items_ -= entry->count;
-  if (--part.size == 0) decltype(part.buckets)().swap(part.buckets);
+  if (--part.size == 0) {
+    decltype(part.buckets)().swap(part.buckets);
+  } else if (size_t less = LessRoom(part.size, part.buckets.size(), kBucketsKept); less > 0) {
+    try {
+      part.Resize(less);
+    } catch (const std::bad_alloc&) {
+      // It keeps what it has.
+    }
+  }
   return entry;
 }
 
@@ -118,12 +128,25 @@ TrackingTable::Entry* TrackingTable::Take(std::string_view key, uint64_t hash) {
 
 TrackingTable::Entry* TrackingTable::TakeAny() {
   // By chance which part and where in it; from there on the next that is there.
-  any_ = RandomBelow(kParts);
-  while (parts_[any_].size == 0) any_ = (any_ + 1) % kParts;
-  Part& part = parts_[any_];
+  size_t any = RandomBelow(kParts);
+  while (parts_[any].size == 0) any = (any + 1) % kParts;
+  Part& part = parts_[any];
   size_t bucket = RandomBelow(part.buckets.size());
   while (part.buckets[bucket] == nullptr) bucket = (bucket + 1) % part.buckets.size();
   return TakeFrom(part, &part.buckets[bucket]);
+}
+
+size_t TrackingTable::FreeSome(size_t most) {
+  size_t freed = 0;
+  for (; freed_parts_ < kParts; freed_parts_++) {
+    auto& buckets = parts_[freed_parts_].buckets;
+    for (; !buckets.empty(); buckets.pop_back()) {
+      if (freed >= most) return freed;
+      for (Entry* entry = buckets.back(); entry != nullptr; freed++) Destroy(std::exchange(entry, entry->next));
+    }
+    std::remove_reference_t<decltype(buckets)>().swap(buckets);
+  }
+  return freed;
 }
 
 }  // namespace brim

@@ -44,6 +44,11 @@ class TrackingTable {
   Entry* Take(std::string_view key, uint64_t hash);
   // Takes any entry out; the table is not empty.
   Entry* TakeAny();
+  // Of a table that nobody uses any more: frees about that many entries, whole buckets of them. Returns how many;
+  // fewer: the table is empty. O(most).
+  size_t FreeSome(size_t most);
+
+  TrackingTable* next = nullptr;  // in the list of tables that nobody uses any more
 
  private:
   // The table is cut into parts, so that none takes long to grow.
@@ -53,7 +58,8 @@ class TrackingTable {
     size_t size = 0;
     Entry** Bucket(uint64_t hash) { return &buckets[hash / kParts & (buckets.size() - 1)]; }
     Entry** Find(std::string_view key, uint64_t hash);
-    void Grow();
+    // To another power of two; std::bad_alloc leaves it as it is. O(buckets).
+    void Resize(size_t count);
   };
   static uint64_t Spread(uint64_t hash) { return hash * 0x9E3779B97F4A7C15 >> 20; }
   static void AddClient(Entry* entry, uint64_t client);
@@ -62,7 +68,7 @@ class TrackingTable {
   std::array<Part, kParts> parts_;
   size_t keys_ = 0;
   size_t items_ = 0;
-  size_t any_ = 0;  // TakeAny's position
+  size_t freed_parts_ = 0;  // FreeSome's position
 };
 
 }  // namespace brim

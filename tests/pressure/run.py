@@ -233,6 +233,98 @@ def listeners(command, tally, kind):
             s.close()
 
 
+def track(server, keys):
+    """A client for which the server remembers so many keys."""
+    reader = server.connect(60, 3)
+    reader.call("CLIENT", "TRACKING", "ON")
+    for i in range(0, keys, 2000):
+        reader.call("MGET", *(f"tracked:{j:08d}" for j in range(i, i + 2000)))
+    return reader
+
+
+def seconds_until_less(c, field, most, seconds=20):
+    """How long it takes until the figure is at most that; an infinity when it does not get there."""
+    began = time.monotonic()
+    while time.monotonic() < began + seconds:
+        if info(c, field) <= most:
+            return time.monotonic() - began
+        time.sleep(0.02)
+    return float("inf")
+
+
+def forgotten_keys(command, tally):
+    """What clients had read is given back soon once nobody needs it, and a PING is answered meanwhile."""
+    ends = {
+        "FLUSHALL": lambda c, reader: c.call("FLUSHALL"),
+        "the client goes": lambda c, reader: reader.socket.close(),
+        "tracking is off": lambda c, reader: reader.send("CLIENT", "TRACKING", "OFF"),
+        "the limit is lowered": lambda c, reader: c.call("CONFIG", "SET", "tracking-table-max-keys", 1000),
+    }
+    with Server(command) as server, server.connect(60) as c:
+        for name, end in ends.items():
+            reader = track(server, 200000)
+            before = info(c, "brim_used_tracking")
+            end(c, reader)
+            took = seconds_until_less(c, "brim_used_tracking", MB // 4)
+            tally.check(before > 8 * MB, f"forgotten keys, {name}: there was something", f"{before / MB:.1f} MB")
+            tally.check(took < 5, f"forgotten keys, {name}: given back", f"after {took:.2f} s")
+            if name == "the limit is lowered":
+                seconds_until_less(c, "tracking_total_keys", 1000)
+                left = info(c, "tracking_total_keys")
+                # Each worker may take one too many.
+                tally.check(990 <= left <= 1000, "forgotten keys: as many as may be stay", f"{left}")
+            reader.socket.close()
+
+
+def forgotten_keys_when_full(command, tally):
+    """Remembered keys that have become garbage cost neither a key nor a client, however little memory there is."""
+    with Server(command) as server, server.connect(60) as c, server.connect(60) as slow:
+        limit(c, 100, "allkeys-lru")
+        reader = track(server, 200000)
+        fill(c, 42)
+        keys, evicted = c.value("DBSIZE"), info(c, "evicted_keys")
+        slow.send_raw(b"*2\r\n$4\r\nECHO\r\n$40000\r\n" + b"x" * 39000)
+        time.sleep(0.3)
+        # FLUSHDB makes everything garbage, in whatever database; at once the rest has to do with less than all.
+        replies = c.pipeline([["SELECT", 1], ["FLUSHDB"], ["SELECT", 0], ["CONFIG", "SET", "maxmemory", 46 * MB],
+                              *(["SET", f"k:{i}", "w" * 1000] for i in range(2000))])  # fmt: skip
+        tally.check(all(reply == ("+", b"OK") for reply in replies), "forgotten keys when full: all is served")
+        took = seconds_until_less(c, "brim_used_tracking", MB // 4)
+        tally.check(took < 5, "forgotten keys when full: given back", f"after {took:.2f} s")
+        tally.check(c.value("DBSIZE") == keys and info(c, "evicted_keys") == evicted,
+                    "forgotten keys when full: no key goes", f"{keys - c.value('DBSIZE')} of {keys}")  # fmt: skip
+        tally.check(info(c, "evicted_clients") == 0, "forgotten keys when full: nor a client", server.log_tail())
+        slow.send_raw(b"x" * 1000 + b"\r\n")
+        tally.check(slow.read() == ("$", b"x" * 40000), "forgotten keys when full: a request is ended")
+        tally.check(reader.call("PING")[0] in ">+", "forgotten keys when full: who tracked is there")
+
+
+def few_left(command, tally):
+    """Tables of subscriptions and remembered keys take what is in them, not what was."""
+    with Server(command) as server, server.connect(60) as c:
+        for on, off in (("SUBSCRIBE", "UNSUBSCRIBE"), ("PSUBSCRIBE", "PUNSUBSCRIBE"), ("SSUBSCRIBE", "SUNSUBSCRIBE")):
+            d, figures = server.connect(60), []
+            for word, first in ((on, 0), (off, 100)):
+                for i in range(first, 50000, 100):
+                    d.send(word, *(f"channel:{j:08d}" for j in range(i, i + 100)))
+                    d.read_raw(100)
+                figures.append(info(c, "brim_used_pubsub"))
+            many, few = figures
+            tally.check(many > 3 * MB, f"few left, {on}: there were many", f"{many / MB:.1f} MB")
+            tally.check(few < many // 50, f"few left, {on}: memory follows", f"{few / MB:.2f} of {many / MB:.1f} MB")
+            d.socket.close()
+            took = seconds_until_less(c, "brim_used_pubsub", 4096)
+            tally.check(took < 5, f"few left, {on}: all is given back", f"after {took:.2f} s")
+        reader = track(server, 200000)
+        many = info(c, "brim_used_tracking")
+        for i in range(1000, 200000, 1000):
+            c.call("MSET", *(x for j in range(i, i + 1000) for x in (f"tracked:{j:08d}", "v")))
+        few = info(c, "brim_used_tracking")
+        tally.check(info(c, "tracking_total_keys") == 1000, "few left: as many remembered keys as are unchanged")
+        tally.check(few < many // 50, "few left: their memory", f"{few / MB:.2f} of {many / MB:.1f} MB")
+        reader.socket.close()
+
+
 def query_buffers(command, tally):
     """Half requests of many clients; one that asked to be spared stays."""
     with Server(command) as server, server.connect(60) as c:
@@ -543,7 +635,8 @@ def main():
     tests = {
         f.__name__: f
         for f in (churn, collections_churn, shrink, query_buffers, big_commands, big_replies, big_pops, waiting_clients,
-                  many_arguments, scripts, served_waiters, refused_memory, percent, doctor)  # fmt: skip
+                  many_arguments, scripts, served_waiters, refused_memory, percent, doctor, forgotten_keys,
+                  forgotten_keys_when_full, few_left)  # fmt: skip
     }
     for kind in ("value", "list", "hash"):
         tests[f"readers_{kind}"] = lambda command, tally, kind=kind: readers(command, tally, kind)
