@@ -131,7 +131,7 @@ void CollectItems(KeyRef& ref, const SortOptions& options, std::vector<SortItem>
   size_t asked = 0;
   auto add = [&](std::string_view text) {
     items->emplace_back().text = text;
-    bytes += sizeof(SortItem) + sizeof(SortRow) + text.size();
+    bytes += 2 * sizeof(SortItem) + sizeof(SortRow) + text.size();  // growing takes twice its size at times
     if (bytes - asked < OutputBuffer::kAskedBytes) return;
     asked = bytes;
     OutputBuffer::RequireRoom(bytes);

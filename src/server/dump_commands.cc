@@ -15,6 +15,9 @@ namespace brim {
 
 namespace {
 
+// A text that grows takes twice its size at times.
+void AdmitText(size_t bytes) { OutputBuffer::RequireRoom(2 * bytes); }
+
 void Dump(Context& context) {
   KeyRef ref = context.Lookup(context.arg(1), LookupKind::kRead);
   if (!ref) {
@@ -22,7 +25,7 @@ void Dump(Context& context) {
     return;
   }
   RdbWriter writer(true);
-  writer.Dumped(ref, &OutputBuffer::RequireRoom);
+  writer.Dumped(ref, &AdmitText);
   context.reply().Bulk(writer.bytes());
 }
 

@@ -424,7 +424,7 @@ def big_pops(command, tally):
         return [b"%06d" % i + noise.randbytes(800) for i in range(at, at + 1000)]
 
     with Server(command) as server, server.connect(60) as c:
-        limit(c, 150, "allkeys-lru")
+        limit(c, 110, "allkeys-lru")
         c.call("CONFIG", "SET", "maxmemory-clients", 8 * MB)
         c.call("XGROUP", "CREATE", "stream", "group", "0", "MKSTREAM")
         for at in range(0, 25000, 1000):
@@ -434,7 +434,7 @@ def big_pops(command, tally):
             c.pipeline([["XADD", "stream", "*", "field", m] for m in members(at)])
         c.call("XREADGROUP", "GROUP", "group", "first", "COUNT", 3, "STREAMS", "stream", ">")
         fill(c, 30, 100)
-        keys, before, watch, digest = c.value("DBSIZE"), resident(server), Watch(server), c.value("DEBUG", "DIGEST")
+        keys, watch, digest = c.value("DBSIZE"), Watch(server), c.value("DEBUG", "DIGEST")
         for args in (["LPOP", "list", 25000], ["RPOP", "list", 20000], ["LMPOP", 1, "list", "LEFT", "COUNT", 25000],
                      ["BLMPOP", 1, 1, "list", "LEFT", "COUNT", 25000], ["SPOP", "set", 25000], ["SPOP", "set", 24000],
                      ["ZPOPMIN", "zset", 25000], ["ZMPOP", 1, "zset", "MAX", "COUNT", 20000],
@@ -446,7 +446,8 @@ def big_pops(command, tally):
         peak = watch.end()
         tally.check(c.value("DEBUG", "DIGEST") == digest, "big pops: nothing has changed")
         tally.check(c.value("DBSIZE") == keys, "big pops: no key goes", f"{keys - c.value('DBSIZE')}")
-        tally.check(peak - before < 20 * MB, "big pops: memory", f"{(peak - before) / MB:.1f} MB more")
+        # The limit, an empty server's, the slack, and a reply of what clients may have, which grew.
+        tally.check(peak < 150 * MB, "big pops: memory", f"{peak / MB:.1f} MB")
         for args in (["LPOP", "list", 100], ["SPOP", "set", 100], ["ZPOPMIN", "zset", 50], ["SORT", "small"],
                      ["XREADGROUP", "GROUP", "group", "c", "COUNT", 100, "STREAMS", "stream", ">"]):  # fmt: skip
             tally.check(c.call(*args)[0] == "*", f"big pops: {args[:2]} of a few")
