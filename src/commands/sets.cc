@@ -119,7 +119,7 @@ void PopSeveral(Context& context) {
   }
   bool all = static_cast<uint64_t>(count) >= SetLength(ref);
   size_t picks = all ? SetLength(ref) : static_cast<size_t>(count);
-  if (!all) OutputBuffer::RequireRoom(picks * MeanMemberBytes(ref, picks));
+  if (!all) RequireReplyRoom(picks * MeanMemberBytes(ref, picks));
   context.reply().SetHeader(picks);
   if (all) {
     {

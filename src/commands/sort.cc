@@ -134,7 +134,7 @@ void CollectItems(KeyRef& ref, const SortOptions& options, std::vector<SortItem>
     bytes += 2 * sizeof(SortItem) + sizeof(SortRow) + text.size();  // growing takes twice its size at times
     if (bytes - asked < OutputBuffer::kAskedBytes) return;
     asked = bytes;
-    OutputBuffer::RequireRoom(bytes);
+    RequireReplyRoom(bytes);
   };
   bool reversed = !options.sorts && options.descending;
   char buffer[24];

@@ -148,7 +148,7 @@ void Xclaim(Context& context) {
   claimer.just_id = options.just_id;
   claimer.delivered_ms = options.delivered_ms;
   claimer.deliveries = options.deliveries;
-  if (!options.just_id) OutputBuffer::RequireRoom(EntriesReplyBytes(*stream, StreamId(), options.ids_end - 5));
+  if (!options.just_id) RequireReplyRoom(EntriesReplyBytes(*stream, StreamId(), options.ids_end - 5));
   bool moved = options.last_id > group->last_id;
   if (moved) group->last_id = options.last_id;
   size_t token = context.reply().BeginDeferred();
@@ -207,7 +207,7 @@ void Xautoclaim(Context& context) {
     if (!there) deleted.push_back(at.id());
     count--;
   }
-  if (!just_id) OutputBuffer::RequireRoom(EntriesReplyBytes(*stream, from, chosen.size()));
+  if (!just_id) RequireReplyRoom(EntriesReplyBytes(*stream, from, chosen.size()));
   Reply& reply = context.reply();
   reply.ArrayHeader(3);
   ReplyId(reply, at ? at.id() : StreamId());

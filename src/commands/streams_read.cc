@@ -246,7 +246,7 @@ void Reader::RequireMemory(const Sources& sources) const {
     StreamId from = source.history ? source.after : StreamId();
     reply_bytes += EntriesReplyBytes(*source.stream, from, std::min(count_, group.pending.size()));
   }
-  OutputBuffer::RequireRoom(reply_bytes);
+  RequireReplyRoom(reply_bytes);
   RequireRoom(pending_bytes);
 }
 

@@ -35,11 +35,6 @@ class OutputBuffer {
    private:
     MayGrow outer_;
   };
-  // Before a command takes so many bytes for its reply, or beside it, and while it has changed nothing: throws
-  // ReplyRefused where its client may not have them.
-  static void RequireRoom(size_t bytes) {
-    if (bytes >= kAskedBytes && client_bound != nullptr && !client_bound(bytes)) throw ReplyRefused();
-  }
 
   OutputBuffer() = default;
   ~OutputBuffer() { Clear(); }
@@ -158,5 +153,12 @@ class OutputBuffer {
   size_t owned_ = 0;
   std::vector<Later> later_;
 };
+
+// Before a command takes so many bytes for its reply, or beside it, and while it has changed nothing: throws
+// ReplyRefused where its client may not have them.
+inline void RequireReplyRoom(size_t bytes) {
+  if (bytes < OutputBuffer::kAskedBytes || OutputBuffer::client_bound == nullptr) return;
+  if (!OutputBuffer::client_bound(bytes)) throw ReplyRefused();
+}
 
 }  // namespace brim

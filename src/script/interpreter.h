@@ -78,8 +78,8 @@ class Interpreter final : public ScriptMemory {
 
   // Much memory is held and little of it used, or some was refused: better begun anew.
   bool Worn() const;
-  // Collects what runs have left, until `deadline_us` (monotonic) at most, where much memory is held: Lua itself does so
-  // only as it allocates. False: there is more to do. Nothing while something runs.
+  // Collects what runs have left, until `deadline_us` (monotonic) at most, where much memory is held: Lua itself does
+  // so only as it allocates. False: there is more to do. Nothing while something runs.
   bool CollectSome(int64_t deadline_us);
   // Something was run or compiled since this was asked last.
   bool TakeUsed() { return std::exchange(used_, false); }

@@ -50,8 +50,8 @@ class WorkerScripts {
 
   // What `run` names is run.
   void Run(ScriptKind kind, ScriptRun* run);
-  // Lets go of what was flushed or deleted, and of what runs have left in memory: a slice of the work, of an interpreter
-  // in use only where it is `due`. False: there is more to do. Its own thread, while it runs nothing.
+  // Lets go of what was flushed or deleted, and of what runs have left in memory: a slice of the work, of an
+  // interpreter in use only where it is `due`. False: there is more to do. Its own thread, while it runs nothing.
   bool Tidy(bool due);
   // Forgets every script and its interpreter, or every library and theirs.
   void CloseScripts();

@@ -62,9 +62,9 @@ class Process final : public PressureSource {
   bool TimeIsOver() override { return MonotonicUs() >= deadline_us_; }
 
   bool IsGivingBack() override {
-    if (MemoryIsShort()) return false;
-    return MemoryGuard::ResidentOver() < MemoryGuard::Slack() && MemoryGuard::OverForUs(MonotonicUs()) < kPatienceUs &&
-           (brim::IsGivingBack() || OthersAreAsked());
+    if (MemoryIsShort() || MemoryGuard::OverForUs(MonotonicUs()) >= kPatienceUs) return false;
+    if (MemoryGuard::ResidentOver() >= MemoryGuard::Slack()) return IsGivingBackClients();
+    return brim::IsGivingBack() || OthersAreAsked();
   }
 
   size_t Step(Rung rung, int64_t wanted) override {

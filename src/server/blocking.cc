@@ -52,11 +52,11 @@ void Blocking::Begin(ServerContext& context, const BlockRequest& request) {
   waiter->mover = waiter->command->spec->keys[1].begin != KeySpec::kNone;
   if (request.timeout_ms > 0) {
     waiter->deadline_ms = context.now_ms() + request.timeout_ms;
-    connection.worker->AddDeadline(waiter->deadline_ms, connection.id);
+    connection.worker->deadlines.emplace(waiter->deadline_ms, connection.id);
   }
   if (request.look_again_ms > 0) {
     waiter->look_again_ms = request.look_again_ms;
-    connection.worker->AddDeadline(waiter->look_again_ms, connection.id);
+    connection.worker->deadlines.emplace(waiter->look_again_ms, connection.id);
   }
   waiter->muted = context.reply().suppressed();
   waiter->charge.Set(MemoryUsage(*waiter));
@@ -81,11 +81,12 @@ void Blocking::Begin(ServerContext& context, const BlockRequest& request) {
 }
 
 void Blocking::RemoveDeadlines(const Waiter& waiter) {
-  if (waiter.deadline_ms > 0) waiter.worker->RemoveDeadline(waiter.deadline_ms, waiter.connection_id);
-  if (waiter.look_again_ms > 0) waiter.worker->RemoveDeadline(waiter.look_again_ms, waiter.connection_id);
+  if (waiter.deadline_ms > 0) waiter.worker->deadlines.erase({waiter.deadline_ms, waiter.connection_id});
+  if (waiter.look_again_ms > 0) waiter.worker->deadlines.erase({waiter.look_again_ms, waiter.connection_id});
 }
 
-// Takes the waiter out of all its shards' lists, and out of its worker's deadlines. The owner's thread, no locks held (or all of them paused).
+// Takes the waiter out of all its shards' lists, and out of its worker's deadlines. The owner's thread, no locks held
+// (or all of them paused).
 void Blocking::Withdraw(Waiter& waiter) {
   RemoveDeadlines(waiter);
   for (const std::string& key : waiter.keys) {
@@ -238,7 +239,7 @@ void Blocking::LookAgain(Connection& connection) {
   std::shared_ptr<Waiter> waiter = connection.waiter;
   Worker& worker = *waiter->worker;
   waiter->look_again_ms = worker.now_ms + kEveryMs;
-  worker.AddDeadline(waiter->look_again_ms, connection.id);
+  worker.deadlines.emplace(waiter->look_again_ms, connection.id);
   for (const std::string& key : waiter->keys) {
     Shard& shard = shards.Of(HashBytes(key));
     std::lock_guard guard(shard.lock());

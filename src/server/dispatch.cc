@@ -556,8 +556,8 @@ size_t Dispatcher::CallHandler(ServerContext& context, const Command& command) {
   // A command that has changed nothing, as those that only read, can be given up when its reply becomes too big.
   bool bounded = context.connection_ != nullptr && !context.connection_->no_evict;
   auto outer_bound = std::exchange(OutputBuffer::client_bound, bounded ? &ReplyMayGrow : nullptr);
-  auto outer = std::exchange(OutputBuffer::may_grow,
-                             (command.flags & kReadonly) != 0 ? OutputBuffer::client_bound : nullptr);
+  auto outer =
+      std::exchange(OutputBuffer::may_grow, (command.flags & kReadonly) != 0 ? OutputBuffer::client_bound : nullptr);
   try {
     command.handler(context);
   } catch (const MemoryRefused& refusal) {

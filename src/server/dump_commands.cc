@@ -16,7 +16,7 @@ namespace brim {
 namespace {
 
 // A text that grows takes twice its size at times.
-void AdmitText(size_t bytes) { OutputBuffer::RequireRoom(2 * bytes); }
+void AdmitText(size_t bytes) { RequireReplyRoom(2 * bytes); }
 
 void Dump(Context& context) {
   KeyRef ref = context.Lookup(context.arg(1), LookupKind::kRead);

@@ -168,7 +168,7 @@ class Stripe {
       try {
         Resize(less);
       } catch (const std::bad_alloc&) {
-        // It keeps what it has.
+        NoteShortage();  // it keeps what it has
       }
     }
   }
@@ -368,7 +368,7 @@ void Subscriptions::Remove(const Channel* channel) {
     try {
       Resize(less);
     } catch (const std::bad_alloc&) {
-      // They keep what they have.
+      NoteShortage();  // they keep what they have
     }
   }
 }
@@ -406,7 +406,7 @@ void TakeOut(PatternList& list, Channel* pattern, size_t which) {
     fewer.assign(list.begin(), list.end());
     list.swap(fewer);
   } catch (const std::bad_alloc&) {
-    // It keeps what it has.
+    NoteShortage();  // it keeps what it has
   }
 }
 

@@ -22,14 +22,25 @@ constexpr int64_t kAllocatorPurgeUs = 2000;
 constexpr auto kDecayEvery = std::chrono::seconds(1);
 std::atomic<int64_t> next_allocator_purge_us{0};
 std::atomic<bool> clients_freed{false};
-std::atomic<int> purging{0};  // threads
+std::atomic<int> purging{0};              // threads
+std::atomic<int> purging_for_clients{0};  // of them: what clients held is in it
 
 // Counts a thread as long as it gives pages back.
-struct Purging {
-  Purging() { purging.fetch_add(1, std::memory_order_relaxed); }
-  ~Purging() { purging.fetch_sub(1, std::memory_order_relaxed); }
+class Purging {
+ public:
+  Purging() : for_clients_(clients_freed.exchange(false, std::memory_order_relaxed) ? 1 : 0) {
+    purging_for_clients.fetch_add(for_clients_, std::memory_order_relaxed);
+    purging.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~Purging() {
+    purging.fetch_sub(1, std::memory_order_relaxed);
+    purging_for_clients.fetch_sub(for_clients_, std::memory_order_relaxed);
+  }
   Purging(const Purging&) = delete;
   Purging& operator=(const Purging&) = delete;
+
+ private:
+  const int for_clients_;
 };
 
 // By how much resident memory falls.
@@ -114,8 +125,10 @@ void Purger::Run() {
 
 void NoteClientsFreed() { clients_freed.store(true, std::memory_order_relaxed); }
 
-bool IsGivingBack() {
-  if (purging.load(std::memory_order_relaxed) > 0) return true;
+bool IsGivingBack() { return purging.load(std::memory_order_relaxed) > 0 || IsGivingBackClients(); }
+
+bool IsGivingBackClients() {
+  if (purging_for_clients.load(std::memory_order_relaxed) > 0) return true;
   return clients_freed.load(std::memory_order_relaxed) &&
          MonotonicUs() < next_allocator_purge_us.load(std::memory_order_relaxed);
 }
@@ -124,7 +137,6 @@ size_t GiveBackFreePages() {
   int64_t now = MonotonicUs();
   int64_t due = next_allocator_purge_us.load(std::memory_order_relaxed);
   if (now < due || !next_allocator_purge_us.compare_exchange_strong(due, now + kAllocatorPurgeUs)) return 0;
-  clients_freed.store(false, std::memory_order_relaxed);
   return FallOf([] {
     PurgeHeaps();
     PurgeAllocator();

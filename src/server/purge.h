@@ -38,5 +38,7 @@ size_t GiveBackFreePages();
 void NoteClientsFreed();
 // Whether some of it is on its way: another thread gives pages back, or it is too early to do it again.
 bool IsGivingBack();
+// The same of what clients held: how much it is does not matter, the next purge brings it.
+bool IsGivingBackClients();
 
 }  // namespace brim

@@ -42,8 +42,8 @@ class ScriptEngine {
   // a run found out with Learn.
   virtual ScriptReach ReachOf(ServerContext& context) = 0;
   virtual void Learn(ServerContext& context, ScriptReach reach) = 0;
-  // Gives back what this worker's scripts have left: a slice of the work; `due` some times a second, else where there is
-  // time. False: there is more to do. Not while a script runs.
+  // Gives back what this worker's scripts have left: a slice of the work; `due` some times a second, else where there
+  // is time. False: there is more to do. Not while a script runs.
   virtual bool Tidy(Worker& worker, bool due) = 0;
   // --- every thread paused (or one alone)
   virtual ScriptFigures Figures() = 0;

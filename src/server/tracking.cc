@@ -50,8 +50,8 @@ class Garbage {
     std::lock_guard guard(lock_);
     keys_.fetch_add(table->keys(), std::memory_order_relaxed);
     tables_.fetch_add(1, std::memory_order_relaxed);
-    table->next = std::exchange(first_, table.get());
-    (void)table.release();
+    TrackingTable* added = table.release();
+    added->next = std::exchange(first_, added);
   }
   bool empty() const { return tables_.load(std::memory_order_relaxed) == 0; }
   size_t keys() const { return keys_.load(std::memory_order_relaxed); }

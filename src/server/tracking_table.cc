@@ -112,7 +112,7 @@ TrackingTable::Entry* TrackingTable::TakeFrom(Part& part, Entry** link) {
     try {
       part.Resize(less);
     } catch (const std::bad_alloc&) {
-      // It keeps what it has.
+      NoteShortage();  // it keeps what it has
     }
   }
   return entry;

@@ -276,9 +276,9 @@ void Worker::CloseMarked() {
 }
 
 void Worker::RunDeadlines() {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now_ms) {
-    auto [at_ms, id] = *deadlines_.begin();
-    deadlines_.erase(deadlines_.begin());
+  while (!deadlines.empty() && deadlines.begin()->first <= now_ms) {
+    auto [at_ms, id] = *deadlines.begin();
+    deadlines.erase(deadlines.begin());
     Connection* connection = FindConnection(id);
     if (connection == nullptr || connection->waiter == nullptr) continue;
     if (connection->waiter->deadline_ms != at_ms) {
@@ -288,7 +288,7 @@ void Worker::RunDeadlines() {
     // Claimed by somebody who tries to serve it: look again in a moment.
     if (!Blocking::TimeOut(*connection)) {
       connection->waiter->deadline_ms = now_ms + 5;
-      AddDeadline(now_ms + 5, id);
+      deadlines.emplace(now_ms + 5, id);
     }
   }
 }
@@ -315,8 +315,8 @@ int Worker::WaitMs() const {
   // The cron may come as much later as this turn was long; a client's deadline may not.
   int64_t until = next_cron_ms;
   int64_t now = now_ms;
-  if (!deadlines_.empty()) {
-    until = std::min(until, deadlines_.begin()->first);
+  if (!deadlines.empty()) {
+    until = std::min(until, deadlines.begin()->first);
     now = WallUs() / 1000;
   }
   return static_cast<int>(std::clamp<int64_t>(until - now, 0, 1000));

@@ -105,9 +105,8 @@ class Worker {
 
   // Ends of the turn.
   void CloseLater(Connection* connection) { closing_.push_back(connection->id); }
-  // Blocked connections by deadline (ms since 1970). This thread, or all of them paused; O(log n).
-  void AddDeadline(int64_t at_ms, uint64_t connection_id) { deadlines_.emplace(at_ms, connection_id); }
-  void RemoveDeadline(int64_t at_ms, uint64_t connection_id) { deadlines_.erase({at_ms, connection_id}); }
+  // When blocked connections are to be looked at (ms since 1970), with their ids. This thread, or all of them paused.
+  std::set<std::pair<int64_t, uint64_t>> deadlines;
 
   WorkerFigures figures;
   // Copies that other threads may read at any time; the cron refreshes them.
@@ -269,7 +268,6 @@ class Worker {
   std::unique_ptr<char[]> read_buffer_;
   std::unique_ptr<char[]> busy_read_buffer_;  // made when it is needed first
   size_t read_used_ = 0;
-  std::set<std::pair<int64_t, uint64_t>> deadlines_;
   int64_t next_second_ms_ = 0;
   uint64_t commands_at_turn_ = 0;
   bool cut_left_ = false;   // a snapshot's walk wants more turns
