@@ -237,14 +237,17 @@ void Reader::RequireMemory(const Sources& sources) const {
   size_t reply_bytes = 0;
   for (const ReadSource& source : sources) {
     if (source.stream == nullptr) continue;
+    const Stream& stream = *source.stream;
     const StreamGroup& group = *source.group;
-    size_t deliveries =
-        source.history ? 0 : StreamCountAfter(*source.stream, group.last_id, std::min(count_, source.stream->length));
-    if (!options_.no_ack && deliveries >= kManyDeliveries) pending_bytes += deliveries * kDeliveryBytes;
-    reply_bytes += EntriesReplyBytes(*source.stream, group.last_id, deliveries);
+    size_t most = std::min(count_, stream.length);
+    if (!source.history && (most >= kManyDeliveries || EntriesReplyBytes(stream, group.last_id, most) > 0)) {
+      size_t deliveries = StreamCountAfter(stream, group.last_id, most);
+      if (!options_.no_ack && deliveries >= kManyDeliveries) pending_bytes += deliveries * kDeliveryBytes;
+      reply_bytes += EntriesReplyBytes(stream, group.last_id, deliveries);
+    }
     if (!source.history && !claims()) continue;
     StreamId from = source.history ? source.after : StreamId();
-    reply_bytes += EntriesReplyBytes(*source.stream, from, std::min(count_, group.pending.size()));
+    reply_bytes += EntriesReplyBytes(stream, from, std::min(count_, group.pending.size()));
   }
   RequireReplyRoom(reply_bytes);
   RequireRoom(pending_bytes);

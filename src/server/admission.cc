@@ -186,7 +186,9 @@ bool Admission::MakeRoom(Worker& worker, size_t bytes) {
   if (MemoryGuard::used_limit() == 0) return true;
   if (static_cast<int64_t>(bytes) > MemoryGuard::used_limit()) return false;
   Process process(worker, kMakeRoomUs, bytes);
-  bool fits = ClimbLadder(process) == Relief::kFits;
+  Relief relief = ClimbLadder(process);
+  // Resident memory that is on its way to the system is waited for by nobody else either.
+  bool fits = relief == Relief::kFits || (relief == Relief::kRunning && process.UsedOver() <= 0);
   if (!fits) CountRung(Rung::kRefuse, 0);
   return fits;
 }
