@@ -71,8 +71,11 @@ uint64_t Lesser(uint64_t limit, uint64_t other) {
   return other == 0 || other >= kNoLimitFrom ? limit : std::min(limit, other);
 }
 
-uint64_t UsedBytes(uint64_t usage_bytes, uint64_t inactive_bytes) {
-  return usage_bytes - std::min(usage_bytes, inactive_bytes);
+// What a group uses less its page cache, which the kernel takes back before it kills anybody. Both of its lists: what
+// somebody reads twice is called active, and grows until the group is full.
+uint64_t UsedBytes(uint64_t usage_bytes, std::string_view stat, const std::string& prefix) {
+  uint64_t cache_bytes = Field(stat, prefix + "inactive_file ") + Field(stat, prefix + "active_file ");
+  return usage_bytes - std::min(usage_bytes, cache_bytes);
 }
 
 // A path of mountinfo, where blanks, newlines and backslashes are written as three octal digits.
@@ -189,7 +192,7 @@ ContainerMemory ContainerWatch::Read() const {
     std::string stat = ReadWhole(group + "/memory.stat");
     limit_bytes = Lesser(limit_bytes, ReadNumber(group + "/memory.limit_in_bytes"));
     limit_bytes = Lesser(limit_bytes, Field(stat, "hierarchical_memory_limit "));
-    used_bytes = UsedBytes(ReadNumber(group + "/memory.usage_in_bytes"), Field(stat, "total_inactive_file "));
+    used_bytes = UsedBytes(ReadNumber(group + "/memory.usage_in_bytes"), stat, "total_");
   }
   if (version_ == Version::kTwo) {
     uint64_t current_bytes = 0;
@@ -200,7 +203,7 @@ ContainerMemory ContainerWatch::Read() const {
       if (current_bytes != 0) continue;
       current_bytes = ReadNumber(group + "/memory.current");
       if (current_bytes == 0) continue;
-      used_bytes = UsedBytes(current_bytes, Field(ReadWhole(group + "/memory.stat"), "inactive_file "));
+      used_bytes = UsedBytes(current_bytes, ReadWhole(group + "/memory.stat"), "");
     }
   }
   bool limited = limit_bytes < (host_bytes_ == 0 ? kNoLimitFrom : host_bytes_);

@@ -14,7 +14,7 @@ struct ContainerMemory {
   uint64_t limit_bytes;        // the smallest limit on the path, or host_bytes
   bool limited;                // a group's limit below the host's memory was found
   uint64_t host_bytes;         // MemTotal; what sysconf says when that cannot be read
-  uint64_t cgroup_used_bytes;  // the group's usage less inactive_file (page cache that can go); 0 when unknown
+  uint64_t cgroup_used_bytes;  // the group's usage less its page cache, which can go; 0 when unknown
 };
 
 // Where this process's limits stand, found once. A process that is moved to another group afterwards needs a new watch.

@@ -7,7 +7,8 @@
 
 namespace brim {
 
-size_t ResidentBytes() {
+size_t ResidentBytes(size_t* file_bytes) {
+  if (file_bytes != nullptr) *file_bytes = 0;
   // Opened once, after daemonize's fork (the file tells of the process that opened it): opening takes a lock that a
   // growing table of file descriptors holds for long.
   static const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
@@ -18,8 +19,11 @@ size_t ResidentBytes() {
   text[n] = 0;
   size_t total = 0;
   size_t resident = 0;
-  if (sscanf(text, "%zu %zu", &total, &resident) != 2) return 0;
-  return resident * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  size_t of_files = 0;
+  if (sscanf(text, "%zu %zu %zu", &total, &resident, &of_files) != 3) return 0;
+  auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  if (file_bytes != nullptr) *file_bytes = of_files * page;
+  return resident * page;
 }
 
 size_t TotalSystemMemory() {

@@ -4,8 +4,9 @@
 
 namespace brim {
 
-// Resident bytes of the process. Reads /proc/self/statm: some microseconds.
-size_t ResidentBytes();
+// Resident bytes of the process; 0 when they cannot be read. `*file_bytes`: how many of them are pages of files (the
+// program itself) and of shared memory. Reads /proc/self/statm: some microseconds.
+size_t ResidentBytes(size_t* file_bytes = nullptr);
 // Physical memory of the machine.
 size_t TotalSystemMemory();
 

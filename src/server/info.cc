@@ -219,6 +219,7 @@ void MemorySection(Text& text) {
   }
   text.Add("brim_used_limit", MemoryGuard::used_limit());
   text.Add("brim_container_limit", MemoryGuard::container_limit());
+  text.Add("brim_container_others", MemoryGuard::container_others());
   text.Add("brim_client_limit", MemoryGuard::client_limit());
   text.Add("brim_footprint", MemoryGuard::footprint());
   // The pressure ladder: how often each rung gave something, and how much.

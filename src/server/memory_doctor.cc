@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "memory/account.h"
 #include "memory/pressure.h"
 #include "server/memory_guard.h"
@@ -83,6 +85,13 @@ void LookAtLimit(const MemoryFigures& f, Findings& say) {
         "maxmemory is {}, but the container or host leaves {} (maxmemory-guard {} %): the smaller holds. CONFIG SET "
         "maxmemory 75% follows the container.",
         HumanBytes(MemoryGuard::maxmemory()), HumanBytes(container), server.config().maxmemory_guard);
+  }
+  if (int64_t others = MemoryGuard::container_others(); others > std::max(kWorthSaying, container / 10)) {
+    say.Add(
+        "Others in this container take {} (its other processes, socket buffers, page tables, files in memory), which "
+        "leaves {} of its memory to this process (maxmemory-guard {} %). Raise the container's limit, or move them "
+        "out.",
+        HumanBytes(others), HumanBytes(container), server.config().maxmemory_guard);
   }
   if (limit == 0) {
     say.Add(

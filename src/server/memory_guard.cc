@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/monotonic.h"
 #include "memory/container.h"
 #include "memory/resident.h"
 #include "server/config.h"
@@ -14,9 +15,11 @@ constexpr int64_t kMegabyte = 1 << 20;
 constexpr int64_t kSampleUs = 50'000;
 constexpr int64_t kSampleNearUs = 1'000;  // when the limit is near
 constexpr int64_t kContainerUs = 1'000'000;
+constexpr int64_t kContainerNearUs = 20'000;
+constexpr int64_t kContainerShare = 50;            // of the time: a look may be slow where there are many groups
 constexpr int64_t kClientsLeast = 64 * kMegabyte;  // of maxmemory-clients, when it is a percentage
 
-std::atomic<int64_t> cgroup_over{INT64_MIN};
+std::atomic<bool> limit_is_near{false};  // by the last sample
 int guard_percent = 0;
 int64_t configured_maxmemory = 0;  // negative: percent
 int64_t configured_clients = 0;
@@ -47,10 +50,24 @@ void MemoryGuard::ReadContainer() {
     maxmemory_.store(Percent(limit, -configured_maxmemory), std::memory_order_relaxed);
   }
   int64_t guard = guard_percent > 0 ? Percent(limit, guard_percent) : 0;
-  guard_.store(guard, std::memory_order_relaxed);
-  bool group_known = memory.limited && guard > 0 && memory.cgroup_used_bytes > 0;
-  cgroup_over.store(group_known ? static_cast<int64_t>(memory.cgroup_used_bytes) - guard : INT64_MIN,
-                    std::memory_order_relaxed);
+  int64_t others = 0;
+  int64_t left = guard;
+  if (memory.limited && memory.cgroup_used_bytes > 0) {
+    size_t of_files = 0;
+    auto own = static_cast<int64_t>(ResidentBytes(&of_files));
+    auto group = static_cast<int64_t>(memory.cgroup_used_bytes);
+    // Pages of files are the group's page cache, which is left out there.
+    others = std::max<int64_t>(group - own + static_cast<int64_t>(of_files), 0);
+    left = std::min(guard, std::max<int64_t>(guard - group + own, 1));
+  }
+  others_.store(others, std::memory_order_relaxed);
+  guard_.store(left, std::memory_order_relaxed);
+}
+
+void MemoryGuard::PlanContainer(int64_t now_us, int64_t took_us) {
+  bool near = limit_is_near.load(std::memory_order_relaxed);
+  int64_t wait = near ? std::max(kContainerNearUs, took_us * kContainerShare) : kContainerUs;
+  next_container_us_.store(now_us + std::min(wait, kContainerUs), std::memory_order_relaxed);
 }
 
 void MemoryGuard::SetLimits() {
@@ -115,10 +132,11 @@ void MemoryGuard::WatchNow(int64_t now_us) {
   int64_t due = next_sample_us_.load(std::memory_order_relaxed);
   if (now_us < due || !next_sample_us_.compare_exchange_strong(due, now_us + kSampleNearUs)) return;
   if (now_us >= next_container_us_.load(std::memory_order_relaxed)) {
-    next_container_us_.store(now_us + kContainerUs, std::memory_order_relaxed);
+    next_container_us_.store(now_us + kContainerUs, std::memory_order_relaxed);  // nobody else looks meanwhile
     int64_t before = maxmemory();
     int64_t guard_before = container_limit();
     ReadContainer();
+    PlanContainer(now_us, MonotonicUs() - now_us);
     if (maxmemory() != before || container_limit() != guard_before) SetLimits();
   }
   Sample(now_us);
@@ -135,8 +153,8 @@ void MemoryGuard::Sample(int64_t now_us) {
     return;
   }
   auto resident = static_cast<int64_t>(ResidentBytes());
-  int64_t over = cgroup_over.load(std::memory_order_relaxed);
-  int64_t soft = over;
+  int64_t over = INT64_MIN;
+  int64_t soft = INT64_MIN;
   if (maxmemory() > 0 && watch_resident_) {
     int64_t slack = Slack();
     over = std::max(over, resident - footprint_ - maxmemory() - slack);
@@ -154,6 +172,9 @@ void MemoryGuard::Sample(int64_t now_us) {
   over_soft_.store(soft, std::memory_order_relaxed);
   admit_limit_.store(over > 0 ? 0 : used_limit() == 0 ? INT64_MAX : used_limit(), std::memory_order_relaxed);
   bool near = soft > -(used_limit() / 4) || UsedMemoryFast() > used_limit() / 4 * 3;
+  // What others take matters from now on, and may be a second old.
+  bool was_near = limit_is_near.exchange(near, std::memory_order_relaxed);
+  if (near && !was_near) next_container_us_.store(now_us, std::memory_order_relaxed);
   next_sample_us_.store(now_us + (near ? kSampleNearUs : kSampleUs), std::memory_order_relaxed);
 }
 

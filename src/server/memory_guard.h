@@ -23,7 +23,11 @@ class MemoryGuard {
   static int64_t used_limit() { return used_limit_.load(std::memory_order_relaxed); }
   // maxmemory as a number of bytes, percent resolved.
   static int64_t maxmemory() { return maxmemory_.load(std::memory_order_relaxed); }
+  // This process's resident memory: maxmemory-guard percent of the container's or the host's, less what others take.
   static int64_t container_limit() { return guard_.load(std::memory_order_relaxed); }
+  // What counts against the container's limit beside this process's resident memory: its other processes, page tables,
+  // socket buffers, files in memory. 0 without a container's limit: for what strangers take on a host no key goes.
+  static int64_t container_others() { return others_.load(std::memory_order_relaxed); }
   static int64_t client_limit() { return client_limit_.load(std::memory_order_relaxed); }
   static int64_t footprint() { return footprint_; }
   // Clients' buffers up to here are not held against the keys by used memory.
@@ -65,6 +69,8 @@ class MemoryGuard {
  private:
   static constexpr int64_t kClientsFloor = 4 << 20;  // nobody is closed for less
   static void ReadContainer();
+  // When the container is looked at next, after a look that took that long.
+  static void PlanContainer(int64_t now_us, int64_t took_us);
   static void SetLimits();
   static void WatchNow(int64_t now_us);
   static inline std::atomic<int64_t> maxmemory_{0};
@@ -76,6 +82,7 @@ class MemoryGuard {
   static inline std::atomic<int64_t> next_sample_us_{0};
   static inline std::atomic<int64_t> next_container_us_{0};
   static inline std::atomic<int64_t> guard_{0};
+  static inline std::atomic<int64_t> others_{0};
   static inline std::atomic<int64_t> over_{INT64_MIN};
   static inline std::atomic<int64_t> over_soft_{INT64_MIN};
   static inline std::atomic<int64_t> over_since_us_{0};

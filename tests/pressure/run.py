@@ -12,12 +12,14 @@ import re
 import resource
 import shlex
 import socket
+import subprocess
 import sys
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
 
+from cgroup import Group  # noqa: E402
 from servers import Server, Tally  # noqa: E402
 from wire import Closed, encode  # noqa: E402
 
@@ -579,6 +581,61 @@ def refused_memory(command, tally):
         tally.check(code == 0, "refused memory: exit code", f"{code} {server.log_at_end}")
 
 
+NEIGHBOUR = """
+import sys, time
+kept = [bytearray(b"x" * (1 << 20)) for _ in range(int(sys.argv[1]))]
+print("there", flush=True)
+for line in sys.stdin:
+    for _ in range(int(line)):
+        kept.append(bytearray(b"x" * (1 << 20)))
+        time.sleep(0.03)
+    print("more", flush=True)
+"""
+
+
+def container(command, tally):
+    """A container with another process in it and no maxmemory: errors, then evictions, and nobody is killed."""
+    try:
+        group = Group(128 * MB)
+    except OSError as error:
+        print(f"container: skipped, {error}", flush=True)
+        return
+    words = shlex.split(group.start(shlex.join([sys.executable, "-c", NEIGHBOUR, "40"])))
+    neighbour = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        neighbour.stdout.readline()
+        with Server(group.start(command)) as server, server.connect(60) as c:
+            refused = text = None
+            for i in range(400):
+                replies = c.pipeline([["SET", f"k:{i}:{j}", "v" * (1 + j * 20)] for j in range(400)])
+                refused = [text for kind, text in replies if kind == "-"]
+                if len(refused) == 400:
+                    break
+            keys = c.value("DBSIZE")
+            tally.check(refused == [OOM] * 400, "container: writes are refused", f"{len(refused)} {refused[:1]}")
+            tally.check(c.call("SETRANGE", "big", 60 * MB, "x")[0] == "-", "container: a big command is refused")
+            others = info(c, "brim_container_others")
+            tally.check(40 * MB <= others < 60 * MB, "container: what others take is known", f"{others}")
+            said = c.value("MEMORY", "DOCTOR").decode()
+            tally.check("Others in this container take" in said, "container: MEMORY DOCTOR says so", said)
+            c.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+            neighbour.stdin.write("20\n")
+            neighbour.stdin.flush()
+            errors = 0
+            for i in range(100):
+                errors += sum(kind == "-" for kind, _ in c.pipeline([["SET", f"n:{i}:{j}", "v" * 4000] for j in range(100)]))
+            neighbour.stdout.readline()
+            time.sleep(0.1)
+            tally.check(c.value("DBSIZE") < keys, "container: keys make room for a neighbour that grows")
+            tally.check(errors < 100, "container: writes go on", f"{errors} errors")
+            tally.check(server.alive() and neighbour.poll() is None, "container: both live", server.log_tail())
+            tally.check(not group.kills(), "container: the kernel killed nobody", f"{group.kills()}")
+    finally:
+        neighbour.kill()
+        neighbour.wait()
+        group.remove()
+
+
 def percent(command, tally):
     """maxmemory as a share of the machine, and settings that turn the new rungs off."""
     with Server(command, ["--maxmemory", "10%", "--maxmemory-clients", "0", "--maxmemory-resident", "no"]) as server:
@@ -636,8 +693,8 @@ def main():
     tests = {
         f.__name__: f
         for f in (churn, collections_churn, shrink, query_buffers, big_commands, big_replies, big_pops, waiting_clients,
-                  many_arguments, scripts, served_waiters, refused_memory, percent, doctor, forgotten_keys,
-                  forgotten_keys_when_full, few_left)  # fmt: skip
+                  many_arguments, scripts, served_waiters, refused_memory, container, percent, doctor,
+                  forgotten_keys, forgotten_keys_when_full, few_left)  # fmt: skip
     }
     for kind in ("value", "list", "hash"):
         tests[f"readers_{kind}"] = lambda command, tally, kind=kind: readers(command, tally, kind)

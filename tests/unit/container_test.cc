@@ -74,7 +74,8 @@ TEST_F(Container, VersionTwoTakesTheLeastOfAllAncestors) {
   PutMb(top + "/kube/pod/box/memory.max", 900);
   Put(top + "/kube/pod/box/memory.high", "max\n");
   PutMb(top + "/kube/pod/box/memory.current", 300);
-  Put(top + "/kube/pod/box/memory.stat", "anon 1\nfile 2\ninactive_anon 7\ninactive_file 104857600\nactive_file 5\n");
+  Put(top + "/kube/pod/box/memory.stat",
+      "anon 1\nfile 2\ninactive_anon 7\ninactive_file 83886080\nactive_file 20971520\n");
   PutMb(top + "/kube/pod/memory.max", 700);
   PutMb(top + "/kube/pod/memory.current", 600);
   Put(top + "/kube/memory.max", "max\n");
@@ -160,7 +161,8 @@ TEST_F(Container, VersionOne) {
   PutMb(group + "/memory.limit_in_bytes", 600);
   PutMb(group + "/memory.usage_in_bytes", 300);
   Put(group + "/memory.stat",
-      "cache 9\ninactive_file 1\nhierarchical_memory_limit 9223372036854771712\ntotal_inactive_file 209715200\n");
+      "cache 9\ninactive_file 1\nhierarchical_memory_limit 9223372036854771712\ntotal_inactive_file 188743680\n"
+      "active_file 2\ntotal_active_file 20971520\n");
   ExpectLimitMb(Read(), 600);
   EXPECT_EQ(Read().cgroup_used_bytes, 100 * kMb);
   Put(group + "/memory.stat", "hierarchical_memory_limit 419430400\n");
