@@ -71,10 +71,13 @@ uint64_t Lesser(uint64_t limit, uint64_t other) {
   return other == 0 || other >= kNoLimitFrom ? limit : std::min(limit, other);
 }
 
-// What a group uses less its page cache, which the kernel takes back before it kills anybody. Both of its lists: what
-// somebody reads twice is called active, and grows until the group is full.
+// What a group uses less what the kernel takes back before it kills anybody: page cache on both of its lists (what
+// somebody reads twice is called active, and grows until the group is full), and the caches of file names.
 uint64_t UsedBytes(uint64_t usage_bytes, std::string_view stat, const std::string& prefix) {
-  uint64_t cache_bytes = Field(stat, prefix + "inactive_file ") + Field(stat, prefix + "active_file ");
+  uint64_t cache_bytes = 0;
+  for (const char* name : {"inactive_file ", "active_file ", "slab_reclaimable "}) {
+    cache_bytes += Field(stat, prefix + name);
+  }
   return usage_bytes - std::min(usage_bytes, cache_bytes);
 }
 
@@ -184,30 +187,42 @@ void ContainerWatch::FindGroups(const std::string& root, std::string_view mounti
   }
 }
 
+ContainerWatch::Group ContainerWatch::ReadGroup(size_t level) const {
+  const std::string& folder = groups_[level];
+  bool is_one = version_ == Version::kOne;
+  Group group{kNoLimitFrom, 0};
+  std::string stat;
+  if (is_one) {
+    group.limit_bytes = Lesser(group.limit_bytes, ReadNumber(folder + "/memory.limit_in_bytes"));
+    if (level == 0) stat = ReadWhole(folder + "/memory.stat");
+    group.limit_bytes = Lesser(group.limit_bytes, Field(stat, "hierarchical_memory_limit "));
+  } else {
+    group.limit_bytes = Lesser(group.limit_bytes, ReadNumber(folder + "/memory.max"));
+    group.limit_bytes = Lesser(group.limit_bytes, ReadNumber(folder + "/memory.high"));
+  }
+  if (group.limit_bytes >= kNoLimitFrom) return group;
+  uint64_t usage_bytes = ReadNumber(folder + (is_one ? "/memory.usage_in_bytes" : "/memory.current"));
+  if (stat.empty()) stat = ReadWhole(folder + "/memory.stat");
+  group.used_bytes = UsedBytes(usage_bytes, stat, is_one ? "total_" : "");
+  return group;
+}
+
 ContainerMemory ContainerWatch::Read() const {
-  uint64_t limit_bytes = kNoLimitFrom;
-  uint64_t used_bytes = 0;
-  if (version_ == Version::kOne) {
-    const std::string& group = groups_.front();
-    std::string stat = ReadWhole(group + "/memory.stat");
-    limit_bytes = Lesser(limit_bytes, ReadNumber(group + "/memory.limit_in_bytes"));
-    limit_bytes = Lesser(limit_bytes, Field(stat, "hierarchical_memory_limit "));
-    used_bytes = UsedBytes(ReadNumber(group + "/memory.usage_in_bytes"), stat, "total_");
+  uint64_t host = host_bytes_ == 0 ? kNoLimitFrom : host_bytes_;
+  ContainerMemory memory{host_bytes_, false, host_bytes_, 0, 0};
+  uint64_t least_left = UINT64_MAX;
+  for (size_t level = 0; level < groups_.size(); level++) {
+    Group group = ReadGroup(level);
+    if (group.limit_bytes >= host) continue;
+    if (!memory.limited || group.limit_bytes < memory.limit_bytes) memory.limit_bytes = group.limit_bytes;
+    memory.limited = true;
+    uint64_t left = group.limit_bytes - std::min(group.limit_bytes, group.used_bytes);
+    if (group.used_bytes == 0 || left >= least_left) continue;
+    least_left = left;
+    memory.group_limit_bytes = group.limit_bytes;
+    memory.group_used_bytes = group.used_bytes;
   }
-  if (version_ == Version::kTwo) {
-    uint64_t current_bytes = 0;
-    for (const std::string& group : groups_) {
-      limit_bytes = Lesser(limit_bytes, ReadNumber(group + "/memory.max"));
-      limit_bytes = Lesser(limit_bytes, ReadNumber(group + "/memory.high"));
-      // A group without the controller is counted in the nearest ancestor that has it.
-      if (current_bytes != 0) continue;
-      current_bytes = ReadNumber(group + "/memory.current");
-      if (current_bytes == 0) continue;
-      used_bytes = UsedBytes(current_bytes, ReadWhole(group + "/memory.stat"), "");
-    }
-  }
-  bool limited = limit_bytes < (host_bytes_ == 0 ? kNoLimitFrom : host_bytes_);
-  return {limited ? limit_bytes : host_bytes_, limited, host_bytes_, used_bytes};
+  return memory;
 }
 
 }  // namespace brim

@@ -11,10 +11,13 @@
 namespace brim {
 
 struct ContainerMemory {
-  uint64_t limit_bytes;        // the smallest limit on the path, or host_bytes
-  bool limited;                // a group's limit below the host's memory was found
-  uint64_t host_bytes;         // MemTotal; what sysconf says when that cannot be read
-  uint64_t cgroup_used_bytes;  // the group's usage less its page cache, which can go; 0 when unknown
+  uint64_t limit_bytes;  // the smallest limit on the path, or host_bytes
+  bool limited;          // a group's limit below the host's memory was found
+  uint64_t host_bytes;   // MemTotal; what sysconf says when that cannot be read
+  // Of the process's group and its ancestors the one whose limit leaves least: that limit, and its usage less page
+  // cache and other caches, which can go. 0 when there is no limit, or no usage can be read.
+  uint64_t group_limit_bytes;
+  uint64_t group_used_bytes;
 };
 
 // Where this process's limits stand, found once. A process that is moved to another group afterwards needs a new watch.
@@ -34,13 +37,20 @@ class ContainerWatch {
   // before the mount points, for tests. Missing, unreadable or malformed files count as no limit; nothing is reported.
   explicit ContainerWatch(const std::string& root = "");
 
-  // The limits and the usage as they are now; all in bytes. Reads two small files a level of nesting and memory.stat:
-  // some ten microseconds a file. Never fails: what cannot be read counts as not set. Any thread, no locks.
+  // The limits and the usage as they are now; all in bytes. Reads two small files a level of nesting, and two more of a
+  // level with a limit: some ten microseconds a file, memory.stat more where there are many groups. Never fails: what
+  // cannot be read counts as not set. Any thread, no locks.
   ContainerMemory Read() const;
 
  private:
   enum class Version { kNone, kOne, kTwo };
 
+  struct Group {
+    uint64_t limit_bytes;  // 2^60 and more: none
+    uint64_t used_bytes;   // 0: unknown
+  };
+  // groups_[level] as it is now; what it uses only when it has a limit.
+  Group ReadGroup(size_t level) const;
   // Sets groups_ from the mount that shows most of `path`'s ancestors.
   void FindGroups(const std::string& root, std::string_view mountinfo, std::string_view path);
 

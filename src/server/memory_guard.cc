@@ -52,13 +52,14 @@ void MemoryGuard::ReadContainer() {
   int64_t guard = guard_percent > 0 ? Percent(limit, guard_percent) : 0;
   int64_t others = 0;
   int64_t left = guard;
-  if (memory.limited && memory.cgroup_used_bytes > 0) {
+  if (memory.group_limit_bytes > 0) {
     size_t of_files = 0;
     auto own = static_cast<int64_t>(ResidentBytes(&of_files));
-    auto group = static_cast<int64_t>(memory.cgroup_used_bytes);
+    auto group = static_cast<int64_t>(memory.group_used_bytes);
+    int64_t group_guard = Percent(static_cast<int64_t>(memory.group_limit_bytes), guard_percent);
     // Pages of files are the group's page cache, which is left out there.
     others = std::max<int64_t>(group - own + static_cast<int64_t>(of_files), 0);
-    left = std::min(guard, std::max<int64_t>(guard - group + own, 1));
+    left = std::min(guard, std::max<int64_t>(group_guard - group + own, 1));
   }
   others_.store(others, std::memory_order_relaxed);
   guard_.store(left, std::memory_order_relaxed);

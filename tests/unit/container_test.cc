@@ -81,9 +81,45 @@ TEST_F(Container, VersionTwoTakesTheLeastOfAllAncestors) {
   Put(top + "/kube/memory.max", "max\n");
   PutMb(top + "/kube/other/memory.max", 10);
   ExpectLimitMb(Read(), 700);
-  EXPECT_EQ(Read().cgroup_used_bytes, 200 * kMb);
   PutMb(top + "/memory.max", 500);
   ExpectLimitMb(Read(), 500);
+}
+
+TEST_F(Container, VersionTwoTheGroupWithLeastLeft) {
+  MountVersionTwo("/kube/pod/box", "/");
+  const std::string top = "/sys/fs/cgroup";
+  PutMb(top + "/kube/pod/box/memory.max", 600);
+  PutMb(top + "/kube/pod/box/memory.current", 300);
+  Put(top + "/kube/pod/box/memory.stat",
+      "inactive_file 83886080\nactive_file 10485760\nslab_reclaimable 10485760\nslab_unreclaimable 9999999\n");
+  EXPECT_EQ(Read().group_limit_bytes, 600 * kMb);
+  EXPECT_EQ(Read().group_used_bytes, 200 * kMb);
+  PutMb(top + "/kube/pod/memory.max", 700);
+  PutMb(top + "/kube/pod/memory.current", 250);  // 450 left, more than the 400 of the box
+  EXPECT_EQ(Read().group_limit_bytes, 600 * kMb);
+  PutMb(top + "/kube/pod/memory.current", 500);  // what stands beside the box takes
+  ExpectLimitMb(Read(), 600);
+  EXPECT_EQ(Read().group_limit_bytes, 700 * kMb);
+  EXPECT_EQ(Read().group_used_bytes, 500 * kMb);
+  PutMb(top + "/kube/pod/memory.current", 900);  // more than it may
+  EXPECT_EQ(Read().group_used_bytes, 900 * kMb);
+  PutMb(top + "/kube/memory.current", 7000);  // no limit there
+  EXPECT_EQ(Read().group_limit_bytes, 700 * kMb);
+}
+
+TEST_F(Container, VersionOneTheGroupWithLeastLeft) {
+  MountVersionOne("/docker/abc", "/");
+  const std::string top = "/sys/fs/cgroup/memory";
+  PutMb(top + "/docker/abc/memory.limit_in_bytes", 600);
+  PutMb(top + "/docker/abc/memory.usage_in_bytes", 100);
+  Put(top + "/docker/abc/memory.stat", "hierarchical_memory_limit 524288000\ntotal_inactive_file 0\n");
+  EXPECT_EQ(Read().group_limit_bytes, 500 * kMb);
+  EXPECT_EQ(Read().group_used_bytes, 100 * kMb);
+  PutMb(top + "/docker/memory.limit_in_bytes", 500);
+  PutMb(top + "/docker/memory.usage_in_bytes", 480);
+  Put(top + "/docker/memory.stat", "inactive_file 7\ntotal_active_file 31457280\n");
+  EXPECT_EQ(Read().group_limit_bytes, 500 * kMb);
+  EXPECT_EQ(Read().group_used_bytes, 450 * kMb);
 }
 
 TEST_F(Container, VersionTwoHighBelowMax) {
@@ -100,7 +136,7 @@ TEST_F(Container, VersionTwoMountRootIsTheGroup) {
   PutMb("/sys/fs/cgroup/memory.max", 256);
   PutMb("/sys/fs/cgroup/memory.current", 64);
   ExpectLimitMb(Read(), 256);
-  EXPECT_EQ(Read().cgroup_used_bytes, 64 * kMb);
+  EXPECT_EQ(Read().group_used_bytes, 64 * kMb);
 }
 
 TEST_F(Container, VersionTwoGroupBelowTheMountRoot) {
@@ -147,12 +183,13 @@ TEST_F(Container, TheMountThatShowsMostIsTaken) {
 TEST_F(Container, UsageOfTheNearestGroupWithTheController) {
   MountVersionTwo("/slice/leaf", "/");
   Put("/sys/fs/cgroup/slice/leaf/cgroup.procs", "1\n");
+  PutMb("/sys/fs/cgroup/slice/memory.max", 100);
   PutMb("/sys/fs/cgroup/slice/memory.current", 50);
   Put("/sys/fs/cgroup/slice/memory.stat", "inactive_file 999999999999\n");
-  EXPECT_EQ(Read().cgroup_used_bytes, 0u);  // less than nothing is nothing
+  EXPECT_EQ(Read().group_used_bytes, 0u);  // less than nothing is nothing
   Put("/sys/fs/cgroup/slice/memory.stat", "inactive_file 1048576\n");
-  EXPECT_EQ(Read().cgroup_used_bytes, 49 * kMb);
-  ExpectNoLimit(Read());
+  EXPECT_EQ(Read().group_used_bytes, 49 * kMb);
+  ExpectLimitMb(Read(), 100);
 }
 
 TEST_F(Container, VersionOne) {
@@ -164,10 +201,10 @@ TEST_F(Container, VersionOne) {
       "cache 9\ninactive_file 1\nhierarchical_memory_limit 9223372036854771712\ntotal_inactive_file 188743680\n"
       "active_file 2\ntotal_active_file 20971520\n");
   ExpectLimitMb(Read(), 600);
-  EXPECT_EQ(Read().cgroup_used_bytes, 100 * kMb);
+  EXPECT_EQ(Read().group_used_bytes, 100 * kMb);
   Put(group + "/memory.stat", "hierarchical_memory_limit 419430400\n");
   ExpectLimitMb(Read(), 400);
-  EXPECT_EQ(Read().cgroup_used_bytes, 300 * kMb);
+  EXPECT_EQ(Read().group_used_bytes, 300 * kMb);
 }
 
 TEST_F(Container, VersionOneMountRootIsTheGroup) {
@@ -215,7 +252,7 @@ TEST_F(Container, HybridTakesVersionOne) {
 
 TEST_F(Container, NothingMounted) {
   ExpectNoLimit(Read());
-  EXPECT_EQ(Read().cgroup_used_bytes, 0u);
+  EXPECT_EQ(Read().group_used_bytes, 0u);
   Put("/proc/self/cgroup", "0::/box\n");
   ExpectNoLimit(Read());
   Put("/proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
@@ -249,7 +286,7 @@ TEST_F(Container, Garbage) {
     Put("/sys/fs/cgroup/box/memory.current", text);
     Put("/sys/fs/cgroup/box/memory.stat", text);
     ExpectNoLimit(Read());
-    EXPECT_EQ(Read().cgroup_used_bytes, 0u);
+    EXPECT_EQ(Read().group_used_bytes, 0u);
   }
   Remove("/sys/fs/cgroup/box/memory.max");
   Put("/sys/fs/cgroup/box/memory.max/file", "a directory where a file is expected");
@@ -269,7 +306,7 @@ TEST_F(Container, ChangesShowAtTheNextRead) {
   PutMb("/sys/fs/cgroup/pod/box/memory.max", 300);
   PutMb("/sys/fs/cgroup/pod/box/memory.current", 10);
   ExpectLimitMb(watch.Read(), 300);
-  EXPECT_EQ(watch.Read().cgroup_used_bytes, 10 * kMb);
+  EXPECT_EQ(watch.Read().group_used_bytes, 10 * kMb);
   PutMb("/sys/fs/cgroup/pod/memory.high", 200);
   ExpectLimitMb(watch.Read(), 200);
   Put("/sys/fs/cgroup/pod/memory.high", "max\n");
@@ -277,7 +314,7 @@ TEST_F(Container, ChangesShowAtTheNextRead) {
   ExpectNoLimit(watch.Read());
   Remove("/sys");
   ExpectNoLimit(watch.Read());
-  EXPECT_EQ(watch.Read().cgroup_used_bytes, 0u);
+  EXPECT_EQ(watch.Read().group_used_bytes, 0u);
 }
 
 TEST(ContainerWatch, ThisMachine) {
