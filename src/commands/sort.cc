@@ -280,8 +280,8 @@ void SortGeneric(Context& context, bool may_store) {
     context.reply().Error(errors::kWrongType);
     return;
   }
-  // A stored result must not depend on the order in which a set happens to lie.
-  if (ref && ref.type() == Type::kSet && !options.sorts && options.stores) {
+  // What is stored, or what a script goes on with, must not depend on the order in which a set happens to lie.
+  if (ref && ref.type() == Type::kSet && !options.sorts && (options.stores || IsInScript(context))) {
     options.sorts = true;
     options.alpha = true;
     options.has_by = false;

@@ -81,7 +81,10 @@ bool FileReader::Key(uint8_t type) {
     figures_->expired++;
   } else {
     Keyspace& keyspace = shard.db(db_);
-    if (keyspace.Find(key_, hash)) return reader_.Fail("a key that the file names twice: " + key_.substr(0, 64));
+    if (KeyRef there = keyspace.Find(key_, hash)) {
+      if (!load_overwrites) return reader_.Fail("a key that is there already: " + key_.substr(0, 64));
+      keyspace.Erase(there, false);
+    }
     KeyRef ref = InstallValue(keyspace, key_, hash, loaded, expiry_ms_);
     SetLoadedAccess(ref.entry(), idle_s_, frequency_);
     figures_->keys++;

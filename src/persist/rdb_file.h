@@ -23,6 +23,10 @@ inline void (*load_pulse)(uint64_t bytes) = nullptr;
 // are left out.
 inline bool (*load_function)(const std::string& text, std::string* error) = nullptr;
 
+// What a file holds takes the place of what is there; else a key or library that is there already breaks the load. Set
+// while every thread is paused.
+inline bool load_overwrites = false;
+
 enum class LoadResult : uint8_t { kLoaded, kNoFile, kBroken };
 
 // Reads a file into the databases; what is past its time is left out. kBroken: *error says what was being read and at

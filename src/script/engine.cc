@@ -1,5 +1,6 @@
 #include "script/engine.h"
 
+#include "persist/rdb_file.h"
 #include "script/libraries.h"
 #include "script/script_commands.h"
 #include "script/worker_scripts.h"
@@ -18,6 +19,15 @@ ScriptReach LuaEngine::ReachOf(ServerContext& context) {
   if (scripts.script != nullptr) return scripts.script->script->reach.load(std::memory_order_relaxed);
   if (scripts.function != nullptr) return scripts.function->function->reach.load(std::memory_order_relaxed);
   return ScriptReach::kDeclared;
+}
+
+bool LuaEngine::SaysNoWrites(ServerContext& context) {
+  WorkerScripts& scripts = WorkerScripts::Of(context.worker().index());
+  FindScript(context, scripts);
+  uint32_t flags = scripts.script != nullptr     ? scripts.script->script->flags
+                   : scripts.function != nullptr ? scripts.function->function->flags
+                                                 : 0;
+  return (flags & kScriptNoWrites) != 0;
 }
 
 void LuaEngine::Learn(ServerContext& context, ScriptReach reach) {
@@ -48,7 +58,7 @@ std::vector<std::string> LuaEngine::LibraryTexts() {
 }
 
 bool LuaEngine::LoadLibrary(Worker& worker, const std::string& text, std::string* error) {
-  return PutLibrary(WorkerScripts::Of(worker.index()), text, true, nullptr, error);
+  return PutLibrary(WorkerScripts::Of(worker.index()), text, load_overwrites, nullptr, error);
 }
 
 void LuaEngine::DropLibraries() { libraries.Clear(); }

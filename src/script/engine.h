@@ -7,6 +7,7 @@ namespace brim {
 class LuaEngine final : public ScriptEngine {
  public:
   ScriptReach ReachOf(ServerContext& context) override;
+  bool SaysNoWrites(ServerContext& context) override;
   void Learn(ServerContext& context, ScriptReach reach) override;
   ScriptFigures Figures() override;
   std::vector<std::string> LibraryTexts() override;

@@ -145,11 +145,10 @@ void Hook(lua_State* L, lua_Debug*) {
   if (!interpreter.run->aborting) {
     const char* end = WatchRun(interpreter);
     if (end == nullptr) return;
+    interpreter.run->end = end;
     interpreter.Abort(L);
-    PushError(L, end);
-    lua_error(L);
   }
-  PushError(L, "the script was ended");
+  PushError(L, interpreter.run->end);
   lua_error(L);
 }
 

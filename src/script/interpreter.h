@@ -41,11 +41,12 @@ struct ScriptRun {
   // --- as it goes on
   enum Replicate : uint8_t { kReplicateNone = 0, kReplicateAof = 1, kReplicateReplica = 2, kReplicateAll = 3 };
   int replicate = kReplicateAll;
-  bool acted = false;     // something else than reading was done
-  bool wrote = false;     // a command that writes was executed
-  bool slow = false;      // past busy-reply-threshold; the log has it
-  bool silent = false;    // no reply is wanted: the server ends
-  bool aborting = false;  // it is to end: no command is executed any more, nothing it catches helps
+  bool acted = false;                        // something else than reading was done
+  bool wrote = false;                        // a command that writes was executed
+  bool slow = false;                         // past busy-reply-threshold; the log has it
+  bool silent = false;                       // no reply is wanted: the server ends
+  bool aborting = false;                     // it is to end: no command is executed any more, nothing it catches helps
+  const char* end = "the script was ended";  // the error that it gets then, each time
 };
 
 class Interpreter final : public ScriptMemory {

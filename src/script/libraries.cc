@@ -47,7 +47,7 @@ bool Libraries::Check(const std::vector<LibraryPtr>& fresh, Policy policy, std::
   for (const LibraryPtr& library : fresh) going.insert(library->name);
   for (const LibraryPtr& library : fresh) {
     if (policy == Policy::kAppend && libraries_.count(library->name) > 0) {
-      *error = "ERR Library '" + library->name + "' already exists";
+      *error = "ERR Library " + library->name + " already exists";
       return false;
     }
     for (const auto& function : library->functions) {

@@ -105,12 +105,12 @@ int CallAny(lua_State* L, bool raise) {
   Interpreter& interpreter = Interpreter::Of(L);
   ScriptRun* run = interpreter.run;
   if (run == nullptr) return RaiseError(L, "redis.call/pcall can only be called inside a script invocation");
-  if (run->aborting) return RaiseError(L, "the script was ended");
+  if (run->aborting) return RaiseError(L, run->end);
   if (const char* wrong = TakeArguments(L, interpreter)) return Fail(L, raise, wrong);
   switch (CallCommand(interpreter, *run)) {
     case CallOutcome::kAborted:
       interpreter.Abort(L);
-      return RaiseError(L, "the script was ended");
+      return RaiseError(L, run->end);
     case CallOutcome::kNoMemory:
       return Fail(L, raise, errors::kNoMemoryLine.data());
     default:

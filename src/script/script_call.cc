@@ -65,6 +65,7 @@ CallOutcome Call(Interpreter& interpreter, ScriptRun& run) {
   if (refusal.empty() && !ScriptMayCall(context, *command, argv, &denial)) refusal = denial;
   if (refusal.empty()) refusal = RefusalByState(run, *command, argv);
   if (!refusal.empty()) {
+    if (command != nullptr) worker.figures.commands_by_id[static_cast<size_t>(command->id)].rejected++;
     interpreter.reply.Error(refusal);
     server.CountError(worker, interpreter.reply);
     return CallOutcome::kReplied;

@@ -169,6 +169,7 @@ bool Blocking::EndWithoutKey(Waiter& waiter) {
   if (waiter.claimed.exchange(true, std::memory_order_acq_rel)) return false;
   OutputBuffer buffer;
   Reply(&buffer, waiter.resp).Error(errors::kUnblockedNoKey);
+  waiter.broken_off = true;
   Send(waiter, std::move(buffer));
   return true;
 }
@@ -226,6 +227,10 @@ void Blocking::Finish(const std::shared_ptr<Waiter>& waiter, OutputBuffer&& repl
     NoteDenial(*connection, ReasonOf(waiter->verdict), AclContext::kTopLevel,
                DeniedObject(waiter->verdict, *waiter->command, waiter->argv, waiter->denied), waiter->user->name);
   }
+  if (waiter->broken_off) {
+    waiter->worker->figures.commands_by_id[static_cast<size_t>(waiter->command->id)].failed++;
+    server.CountError(*waiter->worker, "UNBLOCKED");
+  }
   if (waiter->served) CommandWatch::NoteServed(*connection, *waiter, reply.size_bytes());
   connection->waiter.reset();
   blocked_clients.fetch_sub(1, std::memory_order_relaxed);
@@ -257,6 +262,7 @@ bool Blocking::Unblock(Connection& connection, bool with_error) {
   Reply reply(&buffer, waiter->resp);
   if (with_error) {
     reply.Error(errors::kUnblocked);
+    waiter->broken_off = true;
   } else if (waiter->on_timeout == BlockRequest::kText) {
     buffer.Append(waiter->text);
   } else if (waiter->on_timeout == BlockRequest::kNullBulk) {

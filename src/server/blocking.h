@@ -45,6 +45,7 @@ struct Waiter final : KeyWaiter, std::enable_shared_from_this<Waiter> {
   AclVerdict verdict = AclVerdict::kAllowed;
   size_t denied = 0;
   bool served = false;         // else its time was over
+  bool broken_off = false;     // it ended with -UNBLOCKED
   uint64_t serving_ticks = 0;  // what running it again took
   // What it took before it waited.
   uint64_t ticks = 0;

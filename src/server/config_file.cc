@@ -219,15 +219,24 @@ bool ConfigStore::LoadArguments(int argc, char** argv, std::string* message) {
   }
   std::string options;
   bool from_input = false;
+  bool lacks_value = false;  // the last was an option's name alone: the next is its value, however it looks
   for (; at < argc; at++) {
+    bool next_is_option = at + 1 < argc && IsOption(argv[at + 1]);
     if (strcmp(argv[at], "-") == 0 && (options.empty() || at + 1 == argc)) {
       from_input = true;
-    } else if (IsOption(argv[at])) {
+    } else if (IsOption(argv[at]) && !lacks_value) {
       options += std::string(options.empty() ? "" : "\n") + (argv[at] + 2);
-      // An option without a value before the next one: `--save --port 1` empties save.
-      if (EqualsNoCase(argv[at], "--save") && (at + 1 == argc || IsOption(argv[at + 1]))) options += " \"\"";
+      lacks_value = strchr(argv[at], ' ') == nullptr;
+      // Two that may stand alone: `--save --port 1` empties save.
+      if (EqualsNoCase(argv[at], "--save") && (at + 1 == argc || next_is_option)) {
+        options += " \"\"";
+        lacks_value = false;
+      } else if (EqualsNoCase(argv[at], "--sentinel") && next_is_option) {
+        lacks_value = false;
+      }
     } else {
       options += " " + QuoteWord(argv[at]);
+      lacks_value = false;
     }
   }
   if (from_input) text += ReadInput() + "\n";

@@ -96,6 +96,7 @@ Connection::Connection(Worker* owner, uint64_t number, int socket_fd, Transport 
 
 Connection::~Connection() {
   if (waiter != nullptr) Blocking::Abandon(*this);
+  if (paused) Blocking::blocked_clients.fetch_sub(1, std::memory_order_relaxed);
   if (transaction != nullptr) Transactions::Forget(*this);
   if (subscriptions != nullptr) PubSub::Forget(*this, SIZE_MAX);
   if (tracking != nullptr) KeyTracking::Stop(*this);

@@ -326,16 +326,20 @@ void EmptyEverything() {
   if (script_engine != nullptr) script_engine->DropLibraries();
 }
 
-// Saves, empties the databases and loads what was saved (NOSAVE: what was saved before; NOFLUSH: onto what is there).
+// Saves, empties the databases and loads what was saved (NOSAVE: what was saved before; NOFLUSH: onto what is there,
+// which MERGE lets it replace).
 void Reload(Context& context) {
   bool save = true;
   bool flush = true;
+  bool merge = false;
   for (size_t i = 2; i < context.argc(); i++) {
     if (ArgIs(context, i, "NOSAVE")) {
       save = false;
     } else if (ArgIs(context, i, "NOFLUSH")) {
       flush = false;
-    } else if (!ArgIs(context, i, "MERGE")) {
+    } else if (ArgIs(context, i, "MERGE")) {
+      merge = true;
+    } else {
       context.reply().Error("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
       return;
     }
@@ -346,7 +350,10 @@ void Reload(Context& context) {
     return;
   }
   if (flush) EmptyEverything();
-  if (!persistence.Load()) {
+  load_overwrites = merge;
+  bool loaded = persistence.Load();
+  load_overwrites = false;
+  if (!loaded) {
     context.reply().Error("ERR Error trying to load the RDB dump, check server logs.");
     return;
   }

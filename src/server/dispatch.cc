@@ -28,6 +28,7 @@
 #include "server/persistence.h"
 #include "server/pubsub.h"
 #include "server/purge.h"
+#include "server/script_engine.h"
 #include "server/script_watch.h"
 #include "server/server.h"
 #include "server/shard_locks.h"
@@ -291,7 +292,7 @@ Dispatcher::Begun Dispatcher::Begin(Connection& connection, const Plan& plan, st
     worker.pushes.BeginCommand();
   }
   if (Refused(connection, plan, argv)) return Begun::kAnswered;
-  if (server.pausing() && HeldBack(connection, *plan.command)) {
+  if (server.pausing() && HeldBack(connection, *plan.command, argv)) {
     if (connection.reply_mode == ReplyMode::kSkipping) connection.reply_mode = ReplyMode::kSkipNext;
     context.reply().SetSuppressed(false);
     return Begun::kHeldBack;
@@ -419,10 +420,31 @@ bool Dispatcher::RefusedByState(Connection& connection, const Command& command) 
   return false;
 }
 
+// A command that may write, while CLIENT PAUSE holds writes back; not a script that says that it does not.
+bool Dispatcher::MayWrite(ServerContext& context, const Command& command, std::span<const std::string_view> argv) {
+  if (!(command.flags & (kWrite | kMayReplicate))) return false;
+  if (!(command.flags & kRunsScript) || context.worker().in_busy_turn) return true;
+  context.argv_ = argv;
+  context.command_ = &command;
+  context.spec_ = command.spec;
+  return !script_engine->SaysNoWrites(context);
+}
+
 // CLIENT PAUSE: the command waits in the input buffer until the pause ends.
-bool Dispatcher::HeldBack(Connection& connection, const Command& command) {
+bool Dispatcher::HeldBack(Connection& connection, const Command& command, std::span<const std::string_view> argv) {
   if (!server.PauseHolds(command, connection)) return false;
+  if (server.pause_writes_only()) {
+    ServerContext& context = connection.worker->context;
+    bool writes = MayWrite(context, command, argv);
+    if (Transactions::IsExec(command)) {
+      for (const QueuedCommand& queued : connection.transaction->queue) {
+        writes = writes || MayWrite(context, *queued.command, queued.argv);
+      }
+    }
+    if (!writes) return false;
+  }
   connection.paused = true;
+  Blocking::blocked_clients.fetch_add(1, std::memory_order_relaxed);
   server.AddPaused(*connection.worker, connection.id);
   return true;
 }

@@ -111,7 +111,8 @@ class Dispatcher {
   static bool RefusedByAcl(Connection& connection, const Command& command, std::span<const std::string_view> argv);
   static bool DeniedAtExec(ServerContext& context, const Command& command, std::span<const std::string_view> argv);
   static bool RefusedByState(Connection& connection, const Command& command);
-  static bool HeldBack(Connection& connection, const Command& command);
+  static bool MayWrite(ServerContext& context, const Command& command, std::span<const std::string_view> argv);
+  static bool HeldBack(Connection& connection, const Command& command, std::span<const std::string_view> argv);
   static void Reject(Connection& connection, const Command* command, std::string_view error);
   static void Execute(Connection& connection, const Plan& plan, std::span<const std::string_view> argv);
   // All return 0, or how many bytes would have to be free for the command, which has left no trace then; or kBusy, when

@@ -41,6 +41,9 @@ class ScriptEngine {
   // Of the script that the context's command names; the handler runs next, on the same thread. Notes a shortfall that
   // a run found out with Learn.
   virtual ScriptReach ReachOf(ServerContext& context) = 0;
+  // The script that the context's command names says in its shebang line or its function's flags that it does not
+  // write.
+  virtual bool SaysNoWrites(ServerContext& context) = 0;
   virtual void Learn(ServerContext& context, ScriptReach reach) = 0;
   // Gives back what this worker's scripts have left: a slice of the work; `due` some times a second, else where there
   // is time. False: there is more to do. Not while a script runs.
@@ -48,7 +51,7 @@ class ScriptEngine {
   // --- every thread paused (or one alone)
   virtual ScriptFigures Figures() = 0;
   virtual std::vector<std::string> LibraryTexts() = 0;
-  // From a file that is loaded. One that is there is replaced.
+  // From a file that is loaded. One that is there is replaced if load_overwrites says so, else an error.
   virtual bool LoadLibrary(Worker& worker, const std::string& text, std::string* error) = 0;
   virtual void DropLibraries() = 0;
 };

@@ -143,8 +143,11 @@ int Server::Run() {
 }
 
 void Server::CountError(Worker& worker, const Reply& reply) {
+  CountError(worker, std::string(reply.last_error_code()));
+}
+
+void Server::CountError(Worker& worker, const std::string& code) {
   worker.figures.error_replies++;
-  std::string code(reply.last_error_code());
   auto& errors = worker.figures.errors_by_code;
   auto it = errors.find(code);
   if (it != errors.end()) {

@@ -50,6 +50,7 @@ class Server final : public ShardObserver {
 
   // Counts the last error reply of a Reply in the worker's errorstats.
   void CountError(Worker& worker, const Reply& reply);
+  void CountError(Worker& worker, const std::string& code);
   bool ProtectedCommandAllowed(const Command& command, Connection& connection) const;
 
   // --- CLIENT PAUSE

@@ -56,10 +56,11 @@ void EndTransaction(Connection& connection, bool lock) {
 
 bool WatchedKeyExpired(const Transaction& transaction, int64_t now_ms) {
   for (const WatchedKey& watched : transaction.watched) {
-    if (watched.expired) continue;
     uint64_t hash = HashBytes(watched.key);
-    KeyRef ref = shards.Of(hash).db(watched.db).Find(watched.key, hash);
-    if (ref && ref.entry().has_expiry() && ref.expiry_ms() < now_ms) return true;
+    Shard& shard = shards.Of(hash);
+    KeyRef ref = shard.db(watched.db).Find(watched.key, hash);
+    if (!ref || !ref.entry().has_expiry() || ref.expiry_ms() >= now_ms) continue;
+    if (!shard.WatchedAsExpired(watched.db, watched.key, &transaction.watch)) return true;
   }
   return false;
 }
@@ -128,7 +129,7 @@ void Watch(Context& context) {
     KeyRef ref = shard.db(context.db()).Find(key, hash);
     bool expired = ref && ref.entry().has_expiry() && ref.expiry_ms() < context.now_ms();
     shard.Watch(context.db(), key, &transaction.watch, expired);
-    transaction.watched.push_back({context.db(), std::string(key), expired});
+    transaction.watched.push_back({context.db(), std::string(key)});
     transaction.Took(sizeof(WatchedKey) + 2 * key.size());  // the shard has one of its own
   }
   context.reply().Ok();

@@ -27,7 +27,6 @@ struct QueuedCommand {
 struct WatchedKey {
   int db;
   std::string key;
-  bool expired;  // past its time already when WATCH came
 };
 
 struct Transaction {

@@ -300,6 +300,7 @@ void Worker::ResumePaused() {
     Connection* connection = FindConnection(id);
     if (connection == nullptr) continue;
     connection->paused = false;
+    Blocking::blocked_clients.fetch_sub(1, std::memory_order_relaxed);
     connection->ResumeInput();
   }
 }

@@ -104,12 +104,29 @@ void Shard::TouchWatchers(int db_index, std::string_view key, bool by_expiry) {
   }
 }
 
-void Shard::TouchWatchersOfDb(int db_index, Keyspace* other) {
+bool Shard::WatchedAsExpired(int db_index, std::string_view key, const WatchFlag* flag) const {
+  auto it = watches_.find(DbKey(db_index, key));
+  if (it == watches_.end()) return false;
+  for (const Watcher& watcher : it->second) {
+    if (watcher.flag == flag) return watcher.expired;
+  }
+  return false;
+}
+
+void Shard::TouchWatchersOfDb(int db_index, Keyspace* other, int64_t now_ms) {
   for (auto& [db_key, watchers] : watches_) {
     if (DbOf(db_key) != db_index) continue;
     uint64_t hash = HashBytes(KeyOf(db_key));
-    if (!db(db_index).Find(KeyOf(db_key), hash) && (other == nullptr || !other->Find(KeyOf(db_key), hash))) continue;
-    for (Watcher& watcher : watchers) watcher.flag->touched.store(true, std::memory_order_relaxed);
+    bool is_there = static_cast<bool>(db(db_index).Find(KeyOf(db_key), hash));
+    KeyRef next = other == nullptr ? KeyRef() : other->Find(KeyOf(db_key), hash);
+    if (!is_there && !next) continue;
+    bool next_expired = next && next.entry().has_expiry() && next.expiry_ms() < now_ms;
+    for (Watcher& watcher : watchers) {
+      bool was_nothing = watcher.expired || !is_there;
+      watcher.expired = was_nothing && next_expired;
+      if (was_nothing && (!next || next_expired)) continue;
+      watcher.flag->touched.store(true, std::memory_order_relaxed);
+    }
   }
 }
 

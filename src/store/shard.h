@@ -89,8 +89,11 @@ class Shard {
   void Unwatch(int db, std::string_view key, WatchFlag* flag);
   bool has_watches() const { return !watches_.empty(); }
   void TouchWatchers(int db, std::string_view key, bool by_expiry = false);
-  // FLUSHDB, SWAPDB: every watched key of the database that exists now or in `other`.
-  void TouchWatchersOfDb(int db, Keyspace* other);
+  // The key was past its time when this WATCH came, or came to be so by SWAPDB, and nothing has changed since.
+  bool WatchedAsExpired(int db, std::string_view key, const WatchFlag* flag) const;
+  // FLUSHDB, SWAPDB: every watched key of the database that exists now or in `other`. A key past its time that goes, or
+  // comes where there is none, is no change.
+  void TouchWatchersOfDb(int db, Keyspace* other, int64_t now_ms);
 
   // --- waiting clients, first come first served
   void AddWaiter(int db, std::string_view key, KeyWaiter* waiter);
