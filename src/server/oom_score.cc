@@ -19,9 +19,8 @@ constexpr int64_t kMinScore = -1000;
 constexpr int64_t kMaxScore = 1000;
 
 struct Score {
-  bool is_known = false;    // `first` was read
   bool is_changed = false;  // the process's score is ours
-  int first = 0;
+  int first = 0;            // what it was before
 };
 
 // Both return 0 or the system's error number.
@@ -55,12 +54,11 @@ bool ApplyOomScore(const std::string& mode, int value, std::string* error) {
   bool is_relative = mode == "yes" || mode == "relative";
   bool is_wanted = is_relative || mode == "absolute";
   if (!is_wanted && !score.is_changed) return true;
-  if (!score.is_known) {
+  if (!score.is_changed) {  // somebody else may have set it since
     if (int failure = ReadScore(&score.first); failure != 0) {
       *error = "Unable to read oom_score_adj: " + std::string(strerror(failure));
       return false;
     }
-    score.is_known = true;
   }
   int64_t wanted = score.first;
   if (is_wanted) wanted = std::clamp((is_relative ? wanted : 0) + value, kMinScore, kMaxScore);
