@@ -82,7 +82,7 @@ bool FileReader::Key(uint8_t type) {
   } else {
     Keyspace& keyspace = shard.db(db_);
     if (KeyRef there = keyspace.Find(key_, hash)) {
-      if (!load_overwrites) return reader_.Fail("a key that is there already: " + key_.substr(0, 64));
+      if (!load_overwrites) return reader_.Fail("a key that is named twice or is there already: " + key_.substr(0, 64));
       keyspace.Erase(there, false);
     }
     KeyRef ref = InstallValue(keyspace, key_, hash, loaded, expiry_ms_);
