@@ -68,7 +68,7 @@ void Context::ChangedIn(int db, std::string_view key, NotifyClass event_class, c
   KeyspaceFigures::Add(figures_->changes, changes);
   uint64_t hash = HashOf(key);
   Shard& shard = shards.Of(hash);
-  if (shard.has_watches()) shard.TouchWatchers(db, key);
+  shard.TouchWatchers(db, key);
   if (auto* hook = changed_hook.load(std::memory_order_relaxed); hook != nullptr) [[unlikely]]
     hook(key, hash, true);
   if (eviction.IsLrm()) {

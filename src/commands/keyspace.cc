@@ -115,7 +115,7 @@ void Flush(Context& context, int first_db, int last_db) {
   for (int db = first_db; db <= last_db; db++) {
     removed += DbSize(db);
     for (int i = 0; i < shards.count(); i++) {
-      if (shards[i].has_watches()) shards[i].TouchWatchersOfDb(db, nullptr, context.now_ms());
+      shards[i].TouchWatchersOfDb(db, nullptr, context.now_ms());
       shards[i].FlushDatabase(db, lazy);
     }
   }
@@ -148,10 +148,8 @@ void Swapdb(Context& context) {
   if (a == b) return;
   for (int i = 0; i < shards.count(); i++) {
     Shard& shard = shards[i];
-    if (shard.has_watches()) {
-      shard.TouchWatchersOfDb(static_cast<int>(a), &shard.db(static_cast<int>(b)), context.now_ms());
-      shard.TouchWatchersOfDb(static_cast<int>(b), &shard.db(static_cast<int>(a)), context.now_ms());
-    }
+    shard.TouchWatchersOfDb(static_cast<int>(a), &shard.db(static_cast<int>(b)), context.now_ms());
+    shard.TouchWatchersOfDb(static_cast<int>(b), &shard.db(static_cast<int>(a)), context.now_ms());
     shard.SwapDatabases(static_cast<int>(a), static_cast<int>(b));
     shard.SignalAllReady(static_cast<int>(a));
     shard.SignalAllReady(static_cast<int>(b));

@@ -31,7 +31,7 @@ void NoteShrunk(KeyRef& ref) {
   bool emptied = HashLength(ref) == 0;
   int db = ref.keyspace().db();
   if (shard_observer != nullptr) shard_observer->HashShrunk(shard, db, ref.key(), emptied);
-  if (shard.has_watches()) shard.TouchWatchers(db, ref.key());
+  shard.TouchWatchers(db, ref.key());
   if (emptied) ref.keyspace().Erase(ref, lazyfree.expire);
 }
 

@@ -39,7 +39,7 @@ void Shard::SwapDatabases(int a, int b) {
 void Shard::RemoveByItself(KeyRef& ref, Removal why, bool lazy) {
   int db_index = ref.keyspace().db();
   if (shard_observer != nullptr) shard_observer->KeyRemoved(*this, db_index, ref.key(), why);
-  if (has_watches()) TouchWatchers(db_index, ref.key(), why == Removal::kExpired);
+  TouchWatchers(db_index, ref.key(), why == Removal::kExpired);
   auto& counter = why == Removal::kExpired ? expired_keys : evicted_keys;
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   ref.keyspace().Erase(ref, lazy);
@@ -95,7 +95,7 @@ void Shard::Unwatch(int db_index, std::string_view key, WatchFlag* flag) {
   if (it->second.empty()) watches_.erase(it);
 }
 
-void Shard::TouchWatchers(int db_index, std::string_view key, bool by_expiry) {
+void Shard::Touch(int db_index, std::string_view key, bool by_expiry) {
   auto it = watches_.find(DbKey(db_index, key));
   if (it == watches_.end()) return;
   for (Watcher& watcher : it->second) {

@@ -87,8 +87,10 @@ class Shard {
   // `expired`: the key is there but past its time; deleting it is then no change.
   void Watch(int db, std::string_view key, WatchFlag* flag, bool expired);
   void Unwatch(int db, std::string_view key, WatchFlag* flag);
-  bool has_watches() const { return !watches_.empty(); }
-  void TouchWatchers(int db, std::string_view key, bool by_expiry = false);
+  // The key has changed. Costs nothing where nobody watches.
+  void TouchWatchers(int db, std::string_view key, bool by_expiry = false) {
+    if (!watches_.empty()) Touch(db, key, by_expiry);
+  }
   // The key was past its time when this WATCH came, or came to be so by SWAPDB, and nothing has changed since.
   bool WatchedAsExpired(int db, std::string_view key, const WatchFlag* flag) const;
   // FLUSHDB, SWAPDB: every watched key of the database that exists now or in `other`. A key past its time that goes, or
@@ -121,6 +123,7 @@ class Shard {
   std::atomic<uint64_t> lazyfree_pending{0};
 
  private:
+  void Touch(int db, std::string_view key, bool by_expiry);
   void RemoveByItself(KeyRef& ref, Removal why, bool lazy);
   bool FindDue(Keyspace& keyspace, int64_t now_ms);
   bool RemoveDue(Keyspace& keyspace, int64_t now_ms, int64_t deadline_us);
