@@ -19,6 +19,7 @@ namespace {
 constexpr int kHookInstructions = 100'000;
 constexpr size_t kWornBytes = 8 << 20;
 constexpr size_t kKeptScratchBytes = 1 << 20;
+constexpr size_t kKeptWords = 16;
 // The stack of a state that runs nothing.
 constexpr int kErrorHandler = 1;
 constexpr int kBody = 2;
@@ -83,7 +84,51 @@ void PushWords(lua_State* L, std::span<const std::string_view> words) {
   }
 }
 
-// The run of a script, protected: its arguments, the call, the reply. Upvalues: globals, "KEYS", "ARGV".
+// Fills the table on top of the stack with the words. True: it has them and nothing else.
+bool Refill(lua_State* L, std::span<const std::string_view> words) {
+  if (lua_getmetatable(L, -1)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  for (size_t i = 0; i < words.size(); i++) {
+    lua_pushlstring(L, words[i].data(), words[i].size());
+    lua_rawseti(L, -2, static_cast<int>(i + 1));
+  }
+  size_t entries = 0;
+  lua_pushnil(L);
+  while (lua_next(L, -2) != 0) {
+    lua_pop(L, 1);
+    if (++entries <= words.size()) continue;
+    lua_pop(L, 1);
+    return false;
+  }
+  return true;
+}
+
+// KEYS or ARGV among the globals. Few words go into the table of the run before: making and collecting tables costs more
+// than all else that a small script does. A script has nowhere to keep a reference to it (what it can write to ends with
+// it), and one that has put something else into it has spoilt it for the next.
+void SetWords(lua_State* L, int name, int table, std::span<const std::string_view> words) {
+  bool few = words.size() <= kKeptWords;
+  if (few && lua_istable(L, table)) {
+    lua_pushvalue(L, table);
+    bool good = Refill(L, words);
+    lua_pop(L, 1);
+    if (good) return;
+  }
+  lua_pushvalue(L, name);
+  PushWords(L, words);
+  if (few) {
+    lua_pushvalue(L, -1);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_replace(L, table);
+  lua_rawset(L, lua_upvalueindex(1));
+}
+
+// The run of a script, protected: its arguments, the call, the reply. Upvalues: globals, "KEYS", "ARGV", and the tables
+// of those two from the run before, or nil.
 int RunBody(lua_State* L) {
   Interpreter& interpreter = Interpreter::Of(L);
   ScriptRun& run = *interpreter.run;
@@ -94,12 +139,8 @@ int RunBody(lua_State* L) {
     PushWords(L, words.subspan(run.keys));
     lua_call(L, 2, 1);
   } else {
-    lua_pushvalue(L, lua_upvalueindex(2));
-    PushWords(L, words.first(run.keys));
-    lua_rawset(L, lua_upvalueindex(1));
-    lua_pushvalue(L, lua_upvalueindex(3));
-    PushWords(L, words.subspan(run.keys));
-    lua_rawset(L, lua_upvalueindex(1));
+    SetWords(L, lua_upvalueindex(2), lua_upvalueindex(4), words.first(run.keys));
+    SetWords(L, lua_upvalueindex(3), lua_upvalueindex(5), words.subspan(run.keys));
     lua_call(L, 0, 1);
   }
   bool counted = false;
@@ -197,7 +238,9 @@ Interpreter::Interpreter(ScriptKind kind) : kind_(kind) {
   PushGlobals(state_);
   lua_pushliteral(state_, "KEYS");
   lua_pushliteral(state_, "ARGV");
-  lua_pushcclosure(state_, RunBody, 3);
+  lua_pushnil(state_);
+  lua_pushnil(state_);
+  lua_pushcclosure(state_, RunBody, 5);
   SetHook(state_, false);
   SetUnbounded(false);
 }

@@ -34,8 +34,9 @@ constexpr double kLongTurnUs = 1000;
 constexpr double kLongCommandUs = 200;
 constexpr int kGatherClients = 12;
 constexpr uint64_t kGatherReadsMin = 30;  // a millisecond
-constexpr uint64_t kGatherReads = 60;     // more of them come together in less time
-constexpr int kGatherUsMax = 70;
+constexpr uint64_t kGatherReads = 12;      // a rest is as long as so many take to come
+constexpr uint64_t kGatherPart = 4;       // or one from each client of this part, when there are few
+constexpr uint64_t kGatherUsMax = 110;
 constexpr size_t kGatherHeld = 4;
 constexpr uint8_t kUnwrittenTurns = 4;        // of a connection that wait for the log, until it is read no further
 constexpr uint64_t kReadOnBytes = 512 << 10;  // recorded and not written; with more it is not read at once
@@ -335,7 +336,8 @@ int Worker::GatherUs() const {
   }
   if (activity_before_.connections < kGatherClients || activity_before_.reads < kGatherReadsMin) return 0;
   if (ready_ * 2 > activity_before_.connections || TurnIsLong()) return 0;
-  return static_cast<int>(kGatherReads * kGatherUsMax / std::max(activity_before_.reads, kGatherReads));
+  uint64_t wanted = std::min(kGatherReads, static_cast<uint64_t>(activity_before_.connections) / kGatherPart);
+  return static_cast<int>(std::min(wanted * 1000 / activity_before_.reads, kGatherUsMax));
 }
 
 void Worker::TurnWhileLoading() {
