@@ -55,8 +55,8 @@ void SetCongestionControl(int fd, std::string_view name) {
   setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name.data(), static_cast<socklen_t>(name.size()));
 }
 
-// BBR paces what is sent: a timer for each reply, also for clients on this host, between whom and us there is nothing to
-// pace for (3 % of the CPU of a small request). Pacing begins with the connection and cannot be taken off it, so the
+// BBR paces what is sent: a timer for each reply, also for clients on this host, between whom and us there is nothing
+// to pace for (3 % of the CPU of a small request). Pacing begins with the connection and cannot be taken off it, so the
 // listener has another control, which its connections inherit, and those from elsewhere get the system's back.
 constexpr std::string_view kUnpaced = "reno";  // the one that every process may choose (tcp(7))
 

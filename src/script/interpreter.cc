@@ -105,9 +105,9 @@ bool Refill(lua_State* L, std::span<const std::string_view> words) {
   return true;
 }
 
-// KEYS or ARGV among the globals. Few words go into the table of the run before: making and collecting tables costs more
-// than all else that a small script does. A script has nowhere to keep a reference to it (what it can write to ends with
-// it), and one that has put something else into it has spoilt it for the next.
+// KEYS or ARGV among the globals. Few words go into the table of the run before: making and collecting tables costs
+// more than all else that a small script does. A script has nowhere to keep a reference to it (what it can write to
+// ends with it), and one that has put something else into it has spoilt it for the next.
 void SetWords(lua_State* L, int name, int table, std::span<const std::string_view> words) {
   bool few = words.size() <= kKeptWords;
   if (few && lua_istable(L, table)) {
