@@ -87,8 +87,9 @@ void PushWords(lua_State* L, std::span<const std::string_view> words) {
   }
 }
 
-// Fills the table on top of the stack with the words. True: it has them and nothing else, which is seen at a glance:
-// one that a script has filled and emptied has room for what it had, and is looked through whole.
+// Fills the table on top of the stack with the words. True: it has them and nothing else, pairs() finds them in their
+// order (a table that had other keys may have room among those), and that is seen at a glance: one that a script has
+// filled and emptied has room for what it had, and is looked through whole.
 bool Refill(lua_State* L, std::span<const std::string_view> words) {
   if (lua_getmetatable(L, -1)) {
     lua_pop(L, 1);
@@ -103,15 +104,16 @@ bool Refill(lua_State* L, std::span<const std::string_view> words) {
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
     lua_pop(L, 1);
-    if (++entries <= words.size()) continue;
+    entries++;
+    if (entries <= words.size() && lua_tonumber(L, -1) == static_cast<lua_Number>(entries)) continue;
     lua_pop(L, 1);
     return false;
   }
   return __rdtsc() - began < kGlanceTicks;
 }
 
-// KEYS or ARGV among the globals. Few words go into the table of the run before: making and collecting tables costs
-// more than all else that a small script does. A script has nowhere to keep a reference to it (what it can write to
+// KEYS or ARGV among the globals. Few words go into the table of the run before: making and collecting tables was
+// a fifth of a small script's work. A script has nowhere to keep a reference to it (what it can write to
 // ends with it), and one that has put something else into it has spoilt it for the next.
 void SetWords(lua_State* L, int name, int table, std::span<const std::string_view> words) {
   bool few = words.size() <= kKeptWords;
