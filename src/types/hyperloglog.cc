@@ -133,13 +133,17 @@ struct Run {
   uint8_t value = 0;
 };
 
-// The run at `at`, which is below `size`. What misses its second byte at the end counts as if that were zero.
+bool IsWide(uint8_t head) { return head >> 6 == 1; }
+
+// The run at `at`, which is below `size`. What misses its second byte at the end counts as if that were zero, and is one
+// byte long.
 Run ReadRun(const uint8_t* runs, size_t size, size_t at) {
   unsigned head = runs[at];
   if (head & 0x80) return {(head & 3) + 1, 1, static_cast<uint8_t>((head >> 2 & 31) + 1)};
-  if (!(head & 0x40)) return {(head & 63) + 1, 1, 0};
-  unsigned low = at + 1 < size ? runs[at + 1] : 0;
-  return {((head & 63) << 8 | low) + 1, 2, 0};
+  if (!IsWide(runs[at])) return {(head & 63) + 1, 1, 0};
+  bool whole = at + 1 < size;
+  unsigned low = whole ? runs[at + 1] : 0;
+  return {((head & 63) << 8 | low) + 1, static_cast<uint8_t>(whole ? 2 : 1), 0};
 }
 
 uint8_t* WriteValueRun(uint8_t* to, uint8_t value, uint32_t length) {
@@ -295,10 +299,9 @@ Edit PlanEdit(const Found& found, uint32_t index, uint8_t count) {
 // Does it to runs that have room for it; returns their new size.
 size_t ApplyEdit(uint8_t* runs, size_t size, const Edit& edit) {
   uint8_t* at = runs + edit.found.at;
-  size_t left = size - edit.found.at;
-  // In a corrupt one the last run may be a byte longer than what is there of it: the new ones are cut off then.
-  if (left > edit.found.run.bytes) memmove(at + edit.bytes, at + edit.found.run.bytes, left - edit.found.run.bytes);
-  memcpy(at, edit.split, std::min(edit.bytes, left + edit.growth()));
+  size_t old_bytes = edit.found.run.bytes;
+  memmove(at + edit.bytes, at + old_bytes, size - edit.found.at - old_bytes);
+  memcpy(at, edit.split, edit.bytes);
   return JoinRuns(runs, size + edit.growth(), edit.found.before == Found::kNone ? 0 : edit.found.before);
 }
 
@@ -480,7 +483,7 @@ std::string HllDescribe(std::string_view hll) {
     if (run.value > 0) {
       text += "v:" + std::to_string(run.value) + "," + std::to_string(run.length);
     } else {
-      text += (run.bytes == 2 ? "Z:" : "z:") + std::to_string(run.length);
+      text += (IsWide(runs[at]) ? "Z:" : "z:") + std::to_string(run.length);
     }
   }
   return text;
