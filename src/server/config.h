@@ -45,6 +45,7 @@ struct Config {
   int tcp_backlog = 0;
   int tcp_keepalive = 0;
   int timeout = 0;
+  int read_coalesce_usec = 0;  // the longest rest of a loaded worker, twice that with several; 0: none
   int64_t maxclients = 0;
   bool protected_mode = true;
   int threads = 0;

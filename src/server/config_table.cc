@@ -44,6 +44,7 @@ constexpr Setting kActing[] = {
     {"tcp-backlog", nullptr, kInt, "511", kImmutable, To(&Config::tcp_backlog), 0, kIntMax},
     {"tcp-keepalive", nullptr, kInt, "300", 0, To(&Config::tcp_keepalive), 0, kIntMax},
     {"timeout", nullptr, kInt, "0", 0, To(&Config::timeout), 0, kIntMax},
+    {"read-coalesce-usec", nullptr, kInt, "110", 0, To(&Config::read_coalesce_usec), 0, 1000},
     {"maxclients", nullptr, kInt, "10000", 0, To(&Config::maxclients), 1, UINT32_MAX},
     {"protected-mode", nullptr, kBool, "yes", 0, To(&Config::protected_mode)},
     {"threads", "io-threads", kInt, "0", kImmutable, {}, 1, 128, nullptr, ApplyThreads},

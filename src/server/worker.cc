@@ -36,7 +36,6 @@ constexpr int kGatherClients = 12;
 constexpr uint64_t kGatherReadsMin = 30;  // a millisecond
 constexpr uint64_t kGatherReads = 12;     // a rest is as long as so many take to come
 constexpr uint64_t kGatherPart = 4;       // or one from each client of this part, when there are few
-constexpr uint64_t kGatherUsMax = 110;
 constexpr size_t kGatherHeld = 4;
 constexpr uint8_t kUnwrittenTurns = 4;        // of a connection that wait for the log, until it is read no further
 constexpr uint64_t kReadOnBytes = 512 << 10;  // recorded and not written; with more it is not read at once
@@ -336,8 +335,11 @@ int Worker::GatherUs() const {
   }
   if (activity_before_.connections < kGatherClients || activity_before_.reads < kGatherReadsMin) return 0;
   if (ready_ * 2 > activity_before_.connections || TurnIsLong()) return 0;
-  uint64_t wanted = std::min(kGatherReads, static_cast<uint64_t>(activity_before_.connections) / kGatherPart);
-  return static_cast<int>(std::min(wanted * 1000 / activity_before_.reads, kGatherUsMax));
+  // Each of several workers gets a part of what comes: for turns as full as those of one it takes longer.
+  uint64_t longer = server.config().threads > 1 ? 2 : 1;
+  uint64_t us_max = longer * static_cast<uint64_t>(server.config().read_coalesce_usec);
+  uint64_t wanted = longer * std::min(kGatherReads, static_cast<uint64_t>(activity_before_.connections) / kGatherPart);
+  return static_cast<int>(std::min(wanted * 1000 / activity_before_.reads, us_max));
 }
 
 void Worker::TurnWhileLoading() {
@@ -377,8 +379,9 @@ void Worker::Run() {
     if (server.stopping()) break;
     CloseMarked();
     int wait = WaitMs();
+    int gather_us = wait > 0 ? GatherUs() : 0;
     thread_pause.Leave(index_);
-    ready_ = loop_.RunOnce(wait, wait > 0 ? GatherUs() : 0, begin_turn);
+    ready_ = loop_.RunOnce(wait, gather_us, begin_turn);
     if (!unwritten_.empty()) SendWritten();
     ServeReads();
     ReadRests();

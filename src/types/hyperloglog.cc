@@ -135,8 +135,8 @@ struct Run {
 
 bool IsWide(uint8_t head) { return head >> 6 == 1; }
 
-// The run at `at`, which is below `size`. What misses its second byte at the end counts as if that were zero, and is one
-// byte long.
+// The run at `at`, which is below `size`. What misses its second byte at the end counts as if that were zero, and is
+// one byte long.
 Run ReadRun(const uint8_t* runs, size_t size, size_t at) {
   unsigned head = runs[at];
   if (head & 0x80) return {(head & 3) + 1, 1, static_cast<uint8_t>((head >> 2 & 31) + 1)};

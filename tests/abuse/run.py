@@ -385,6 +385,27 @@ def bad_settings(server, oracle, tally):
             tally.check(ours == theirs, f"CONFIG SET {setting}", f"{ours} instead of {theirs}")
 
 
+def busy_clients(_, __, tally, command):
+    """A loaded worker rests to take more requests at once; read-coalesce-usec says how long, and 0 that it does not."""
+
+    def sleeps(pid):
+        count = 0
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/status") as status:
+                count += int(re.search(r"\nvoluntary_ctxt_switches:\s*(\d+)", status.read())[1])
+        return count
+
+    with Server(command) as server, server.connect() as c:
+        per_request = {}
+        for most in (0, 1000):
+            c.call("CONFIG", "SET", "read-coalesce-usec", most)
+            before = sleeps(server.process.pid)
+            subprocess.run(["redis-benchmark", "-p", str(server.port), "-c", "50", "-n", "100000", "-t", "ping_mbulk", "-q"],
+                           stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=120, check=True)  # fmt: skip
+            per_request[most] = (sleeps(server.process.pid) - before) / 100000
+        tally.check(per_request[1000] < per_request[0] / 2, "busy clients: sleeps a request", f"{per_request}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
@@ -397,7 +418,8 @@ def main():
             test(server, oracle, tally)
             tally.check(server.alive(), f"{test.__name__}: the server stands", server.log_tail())
         tally.check(server.stop() == 0, "exit code")
-    for test in (unauthenticated, max_clients, greedy_scripts, subscriptions, start_up, process_title):
+    for test in (unauthenticated, max_clients, greedy_scripts, subscriptions, start_up, process_title,
+                 busy_clients):  # fmt: skip
         test(None, None, tally, options.server)
     return tally.finish()
 
