@@ -14,7 +14,7 @@ import time
 
 from target import Server
 
-KEYS, FIELDS, REQUESTS, SYNCED, ROUNDS = 5_000_000, 1_000_000, 1_000_000, 20_000, 3
+KEYS, FIELDS, REQUESTS, SYNCED, ROUNDS = 5_000_000, 1_000_000, 1_000_000, 60_000, 3
 
 
 def timed(server, *words):
