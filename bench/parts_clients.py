@@ -10,11 +10,12 @@ RESIDENT_BAR, SLOW_GET_BAR_MS = 1.05, 20
 
 def part_readers(table, run):
     connections = 200 if run.quick else 1000
-    ours, theirs = slow_readers.measure(run.one, connections), slow_readers.measure(run.baseline, connections)
-    what = f"{connections} readers that never read"
-    table.at_most(f"{what}: keys lost", ours["evicted"], theirs["evicted"], 0)
-    table.at_most(f"{what}: resident / maxmemory", ours["resident"], theirs["resident"], RESIDENT_BAR)
-    table.at_most(f"{what}: worst GET", ours["get_ms"], theirs["get_ms"], SLOW_GET_BAR_MS, " ms")
+    theirs = slow_readers.measure(run.baseline, connections)
+    for threads, command in ((1, run.one), (2, run.two)):
+        ours, what = slow_readers.measure(command, connections), f"{connections} readers that never read, threads {threads}"
+        table.at_most(f"{what}: keys lost", ours["evicted"], theirs["evicted"], 0)
+        table.at_most(f"{what}: resident / maxmemory", ours["resident"], theirs["resident"], RESIDENT_BAR)
+        table.at_most(f"{what}: worst GET", ours["get_ms"], theirs["get_ms"], SLOW_GET_BAR_MS, " ms")
 
 
 def part_slow(table, run):
