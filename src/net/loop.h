@@ -48,6 +48,8 @@ class Loop {
   // As Post, for what may be run in the middle of other work too (RunArrivals): a connection comes in.
   void PostArrival(std::function<void()> work);
   void RunArrivals();
+  // Any thread: something was posted and has not been run.
+  bool has_mail() const { return has_mail_.load(std::memory_order_acquire); }
   // The loop's thread: runs what was posted. Returns how many.
   size_t RunMail();
 

@@ -94,7 +94,7 @@ class Connection final : public EventHandler {
   bool parked() const { return waiter != nullptr || paused || deferred || waits_for_log; }
 
   // --- state; read and written by commands through ServerContext
-  Worker* const worker;
+  Worker* worker;  // another one only after Worker::HandOver, between turns
   const uint64_t id;
   const int fd;
   const bool is_unix;
@@ -108,6 +108,7 @@ class Connection final : public EventHandler {
   bool no_touch = false;
   bool takes_redirects = false;  // CLIENT CAPA REDIRECT
   bool monitor = false;          // listed in Monitors
+  bool settled = false;          // others know it by its worker, for good: it is never handed over
   bool close_soon = false;
   bool close_after_reply = false;
   bool paused = false;            // CLIENT PAUSE holds its next command back

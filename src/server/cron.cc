@@ -9,6 +9,7 @@
 #include "server/hot_keys.h"
 #include "server/latency_monitor.h"
 #include "server/persistence.h"
+#include "server/placement.h"
 #include "server/rates.h"
 #include "server/script_engine.h"
 #include "server/server.h"
@@ -100,6 +101,7 @@ void Worker::Cron() {
   published.commands.store(figures.commands, std::memory_order_relaxed);
   published.bytes_in.store(figures.bytes_in, std::memory_order_relaxed);
   published.bytes_out.store(figures.bytes_out, std::memory_order_relaxed);
+  placement.Cron(*this);
   if (index_ == 0) {
     server.CheckPauseEnd(now_ms);
     SampleRates(now_ms);

@@ -15,6 +15,7 @@
 #include "server/memory_guard.h"
 #include "server/pause.h"
 #include "server/persistence.h"
+#include "server/placement.h"
 #include "server/process.h"
 #include "server/purge.h"
 #include "server/script_watch.h"
@@ -46,14 +47,14 @@ void Server::Dispatch(int fd, Transport transport) {
     rejected_connections.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  uint32_t turn = loading.running ? 0 : next_worker_.fetch_add(1, std::memory_order_relaxed);
-  Worker& worker = *workers_[turn % workers_.size()];
+  uint64_t id = NextConnectionId();
+  Worker& worker = placement.ForNew(id, transport);
   // Counted at once, so that a burst does not slip past maxclients.
   worker.connection_count.fetch_add(1, std::memory_order_relaxed);
   if (worker.index() == 0) {
-    worker.Adopt(fd, transport);  // listeners live on the first worker's thread
+    worker.Adopt(id, fd, transport);  // listeners live on the first worker's thread
   } else {
-    worker.loop().PostArrival([&worker, fd, transport] { worker.Adopt(fd, transport); });
+    worker.loop().PostArrival([&worker, id, fd, transport] { worker.Adopt(id, fd, transport); });
   }
 }
 

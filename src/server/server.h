@@ -101,7 +101,6 @@ class Server final : public ShardObserver {
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> next_id_{1};
-  std::atomic<uint32_t> next_worker_{0};
   std::atomic<bool> pausing_{false};
   int64_t pause_until_ms_ = 0;
   bool pause_writes_only_ = false;

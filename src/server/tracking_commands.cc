@@ -25,7 +25,7 @@ bool ParseRedirect(Context& context, size_t i, TrackingOptions* options) {
   int64_t id;
   if (!ParseIntArg(context, i, &id)) return false;
   for (auto& worker : server.workers()) {
-    if (id > 0 && Owns(*worker, static_cast<uint64_t>(id))) options->redirect_worker = worker.get();
+    if (id > 0 && Settle(*worker, static_cast<uint64_t>(id))) options->redirect_worker = worker.get();
   }
   if (options->redirect_worker == nullptr) {
     context.reply().Error("ERR The client ID you want redirect to does not exist");
@@ -126,6 +126,7 @@ void ClientTracking(Context& context) {
     }
     if (PrefixesOverlap(context, connection.tracking.get(), options.prefixes)) return;
     KeyTracking::Start(connection, options);
+    connection.settled = true;
   }
   context.reply().Ok();
 }

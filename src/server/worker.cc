@@ -68,8 +68,7 @@ void Worker::RefreshClock() {
   coarse_clock.Set(now_ms);
 }
 
-void Worker::Adopt(int fd, Transport transport) {
-  uint64_t id = server.NextConnectionId();
+void Worker::Adopt(uint64_t id, int fd, Transport transport) {
   auto connection = std::make_unique<Connection>(this, id, fd, transport);
   Connection* raw = connection.get();
   {
@@ -94,6 +93,39 @@ Connection* Worker::FindConnection(uint64_t id) {
 bool Worker::Owns(uint64_t id) {
   std::lock_guard guard(connections_lock_);
   return connections_.contains(id);
+}
+
+bool Worker::Settle(uint64_t id) {
+  std::lock_guard guard(connections_lock_);
+  auto it = connections_.find(id);
+  if (it == connections_.end()) return false;
+  it->second->settled = true;
+  return true;
+}
+
+void Worker::HandOver(Connection& connection, Worker& taker) {
+  // First there, where it may fail. What has come in or comes now is told to the taker.
+  if (!taker.loop_.Add(connection.fd, Connection::kEvents, &connection)) return;
+  loop_.Remove(connection.fd);
+  std::unique_ptr<Connection> moved;
+  {
+    std::lock_guard guard(connections_lock_);
+    auto it = connections_.find(connection.id);
+    moved = std::move(it->second);
+    connections_.erase(it);
+  }
+  connection_count.fetch_sub(1, std::memory_order_relaxed);
+  connection.worker = &taker;
+  {
+    std::lock_guard guard(taker.connections_lock_);
+    taker.connections_.emplace(connection.id, std::move(moved));
+  }
+  taker.connection_count.fetch_add(1, std::memory_order_relaxed);
+  // The lists here hold its number only, and pass over it. That its socket can be written to wakes the taker; where it
+  // cannot, the taker comes to it in its next turn.
+  if (std::exchange(connection.deferred, false)) taker.Defer(&connection);
+  if (std::exchange(connection.read_again, false)) taker.ReadAgain(&connection);
+  if (std::exchange(connection.flush_again, false)) taker.FlushAgain(&connection);
 }
 
 void Worker::ServeLater(Connection* connection, std::string_view data) {
@@ -255,16 +287,18 @@ void Worker::CloseMarked() {
       break;
     }
     pushes.KeepInBounds();  // what came meanwhile was delivered, for the last time to who goes
-    auto it = connections_.find(closing_[i]);
-    if (it == connections_.end()) continue;
-    if (!PubSub::Forget(*it->second, kForgotAtOnce)) {
+    Connection* connection = FindConnection(closing_[i]);
+    if (connection == nullptr) continue;
+    if (!PubSub::Forget(*connection, kForgotAtOnce)) {
       closing_left_.push_back(closing_[i]);
       continue;
     }
-    loop_.Forget(it->second.get());
-    std::unique_ptr<Connection> gone = std::move(it->second);
+    loop_.Forget(connection);
+    std::unique_ptr<Connection> gone;
     {
       std::lock_guard guard(connections_lock_);
+      auto it = connections_.find(closing_[i]);
+      gone = std::move(it->second);
       connections_.erase(it);
     }
     gone.reset();

@@ -98,8 +98,11 @@ class Worker {
   void TurnWhileLoading();
 
   // This thread: takes over an accepted socket.
-  void Adopt(int fd, Transport transport);
+  void Adopt(uint64_t id, int fd, Transport transport);
   Connection* FindConnection(uint64_t id);
+  // The connection, which waits for nothing but its turn, is that worker's from now on; nothing happens when the system
+  // refuses. Every thread paused, from this one's thread, with an empty mailbox (server/placement).
+  void HandOver(Connection& connection, Worker& taker);
   const std::unordered_map<uint64_t, std::unique_ptr<Connection>>& connections() const { return connections_; }
   std::atomic<int> connection_count{0};
 
@@ -114,6 +117,7 @@ class Worker {
     std::atomic<uint64_t> commands{0};
     std::atomic<uint64_t> bytes_in{0};
     std::atomic<uint64_t> bytes_out{0};
+    std::atomic<int64_t> cpu_us{0};
   } published;
   KeyspaceFigures keyspace_figures;
   ServerContext context;
@@ -216,6 +220,9 @@ class Worker {
   // Any thread: whether the connection is this worker's.
   friend bool Owns(Worker& worker, uint64_t id) { return worker.Owns(id); }
   bool Owns(uint64_t id);
+  // The same, and if it is it stays so.
+  friend bool Settle(Worker& worker, uint64_t id) { return worker.Settle(id); }
+  bool Settle(uint64_t id);
 
   void RefreshClock();
   void CloseMarked();

@@ -31,6 +31,7 @@ import gen_scripts  # noqa: E402,F401
 import gen_streams  # noqa: E402,F401
 import gen_strings  # noqa: E402,F401
 import gen_zsets  # noqa: E402,F401
+import placement  # noqa: E402
 import slow_disk  # noqa: E402
 from grammar import Grammar, Source  # noqa: E402
 from servers import ORACLE, Server, StartError, Tally  # noqa: E402
@@ -1156,6 +1157,7 @@ def script_effects(tally, command, seed):
 SUITE = (
     script_effects, workload, rewrites, eviction, fleeting, from_redis, broken, kills, switching, during_save, older_folder,
     growth, together, full_disk, failing_sync, replies, *corners.SUITE, *slow_disk.SUITE,
+    *placement.SUITE,
 )  # fmt: skip
 
 
