@@ -4,7 +4,6 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
-#include <utility>
 
 #include "base/monotonic.h"
 #include "server/aof.h"
@@ -40,32 +39,36 @@ Worker& Placement::ForNew(uint64_t id, Transport transport) const {
   return *server.workers()[first ? 0 : id % server.workers().size()];
 }
 
-Placement::Load Placement::Measure(int64_t now_us) {
-  Load load;
-  int64_t elapsed = std::max<int64_t>(now_us - decided_us_, 1);
-  for (size_t i = 0; i < server.workers().size(); i++) {
-    int64_t cpu_us = server.workers()[i]->published.cpu_us.load(std::memory_order_relaxed);
-    int64_t share = (cpu_us - std::exchange(cpu_us_[i], cpu_us)) * 1000 / elapsed;
-    load.most = std::max(load.most, share);
-    load.sum += share;
-  }
-  return load;
+void Placement::Measure(Worker& worker, int64_t now_us) {
+  Own& own = own_[worker.index()];
+  int64_t elapsed = now_us - own.measured_us;
+  if (elapsed < kDecideUs) return;
+  int64_t cpu_us = ThreadCpuUs();
+  worker.published.busy.store((cpu_us - own.cpu_us) * 1000 / elapsed, std::memory_order_relaxed);
+  own.cpu_us = cpu_us;
+  own.measured_us = now_us;
 }
 
 void Placement::Decide(int64_t now_us) {
-  Load load = Measure(now_us);
   decided_us_ = now_us;
+  int64_t most = 0;
+  int64_t sum = 0;
+  for (auto& worker : server.workers()) {
+    int64_t busy = worker->published.busy.load(std::memory_order_relaxed);
+    most = std::max(most, busy);
+    sum += busy;
+  }
   int64_t sync_us = aof.sync_us();
   bool gather = gathered_;
   if (gathered_) {
-    gather = sync_us > 0 && sync_us <= kSpreadSyncUs && load.most <= kTooBusy;
+    gather = sync_us > 0 && sync_us <= kSpreadSyncUs && most <= kTooBusy;
   } else {
-    gather = sync_us > 0 && sync_us <= kGatherSyncUsMax && load.sum <= kIdleEnough;
+    gather = sync_us > 0 && sync_us <= kGatherSyncUsMax && sum <= kIdleEnough;
   }
   if (gather == gathered_ || !thread_pause.Begin(0)) return;
   gathered_ = gather;
   spreading_ = !gather;
-  rests_[0].left = true;
+  own_[0].left = true;
   thread_pause.End();
 }
 
@@ -88,14 +91,14 @@ bool Placement::CanMove(const Worker& worker, const Connection& connection) {
   return !waits && plain && !ends && !in_use && !IsTied(connection);
 }
 
-std::vector<uint64_t> Placement::SomeToMove(const Worker& worker, Rest* rest) const {
+std::vector<uint64_t> Placement::SomeToMove(const Worker& worker, Own* own) const {
   std::vector<uint64_t> found;
-  for (size_t looks = 0; looks < kLooksAtOnce && !rest->to_look.empty(); looks++) {
-    uint64_t id = rest->to_look.back();
-    rest->to_look.pop_back();
+  for (size_t looks = 0; looks < kLooksAtOnce && !own->to_look.empty(); looks++) {
+    uint64_t id = own->to_look.back();
+    own->to_look.pop_back();
     auto it = worker.connections().find(id);
     if (it == worker.connections().end() || HomeOf(id) == worker.index() || IsTied(*it->second)) continue;
-    rest->left = true;  // another pass will see
+    own->left = true;  // another pass will see
     if (CanMove(worker, *it->second)) found.push_back(id);
   }
   return found;
@@ -115,21 +118,21 @@ void Placement::GiveAway(Worker& worker, const std::vector<uint64_t>& ids) const
 void Placement::Cron(Worker& worker) {
   if (HasOne() || worker.in_busy_turn) return;
   int64_t now_us = MonotonicUs();
-  worker.published.cpu_us.store(ThreadCpuUs(), std::memory_order_relaxed);
-  Rest& rest = rests_[worker.index()];
+  Measure(worker, now_us);
+  Own& own = own_[worker.index()];
   if (worker.index() == 0 && now_us - decided_us_ >= kDecideUs) Decide(now_us);
   if (!GivesAway(worker)) return;
-  if (rest.to_look.empty()) {
-    if (now_us - rest.filled_us < kLookAgainUs) return;
-    if (worker.index() == 0 && !rest.left) {
+  if (own.to_look.empty()) {
+    if (now_us - own.filled_us < kLookAgainUs) return;
+    if (worker.index() == 0 && !own.left) {
       spreading_ = false;
       return;
     }
-    rest.filled_us = now_us;
-    rest.left = false;
-    for (auto& [id, connection] : worker.connections()) rest.to_look.push_back(id);
+    own.filled_us = now_us;
+    own.left = false;
+    for (auto& [id, connection] : worker.connections()) own.to_look.push_back(id);
   }
-  std::vector<uint64_t> ids = SomeToMove(worker, &rest);
+  std::vector<uint64_t> ids = SomeToMove(worker, &own);
   if (ids.empty() || !thread_pause.Begin(worker.index())) return;
   GiveAway(worker, ids);
   thread_pause.End();

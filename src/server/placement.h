@@ -22,12 +22,8 @@ class Placement {
 
  private:
   static constexpr int kThreads = 64;
-  // How busy the workers were since this was last asked, in thousandths of the time.
-  struct Load {
-    int64_t most = 0;
-    int64_t sum = 0;
-  };
-  Load Measure(int64_t now_us);
+  // Publishes how busy the worker has been.
+  void Measure(Worker& worker, int64_t now_us);
   void Decide(int64_t now_us);
   // Whether it has connections that are elsewhere's.
   bool GivesAway(const Worker& worker) const;
@@ -35,23 +31,24 @@ class Placement {
   int HomeOf(uint64_t id) const;
   static bool IsTied(const Connection& connection);
   static bool CanMove(const Worker& worker, const Connection& connection);
-  struct Rest;
-  std::vector<uint64_t> SomeToMove(const Worker& worker, Rest* rest) const;
+  struct Own;
+  std::vector<uint64_t> SomeToMove(const Worker& worker, Own* own) const;
   void GiveAway(Worker& worker, const std::vector<uint64_t>& ids) const;
 
   // The first worker's. Others read `gathered_`, which changes while every thread is paused.
   bool gathered_ = false;
   bool spreading_ = false;  // what was gathered has not all been given back
   int64_t decided_us_ = 0;
-  int64_t cpu_us_[kThreads] = {};
 
   // Of each worker, used by its thread alone.
-  struct Rest {
+  struct Own {
     std::vector<uint64_t> to_look;
     bool left = false;  // since they were listed some were seen that are to go
     int64_t filled_us = 0;
+    int64_t measured_us = 0;
+    int64_t cpu_us = 0;  // at that time
   };
-  Rest rests_[kThreads];
+  Own own_[kThreads];
 };
 
 inline Placement placement;

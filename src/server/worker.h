@@ -117,7 +117,7 @@ class Worker {
     std::atomic<uint64_t> commands{0};
     std::atomic<uint64_t> bytes_in{0};
     std::atomic<uint64_t> bytes_out{0};
-    std::atomic<int64_t> cpu_us{0};
+    std::atomic<int64_t> busy{0};  // thousandths of the last half second
   } published;
   KeyspaceFigures keyspace_figures;
   ServerContext context;
