@@ -70,6 +70,7 @@ void Registry::Add(CommandTable table) {
     command->spec = &spec;
     command->name = spec.name;
     command->handler = spec.handler;
+    command->series = spec.series;
     command->arity = spec.arity;
     command->flags = spec.flags;
     command->id = static_cast<int>(commands_.size());

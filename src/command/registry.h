@@ -16,6 +16,7 @@ struct Command {
   const CommandSpec* spec = nullptr;
   std::string name;  // as clients send it: lower case, renamed where the configuration says so
   Handler handler = nullptr;
+  SeriesHandler series = nullptr;
   int arity = 0;
   uint32_t flags = 0;
   int id = 0;  // index into per-command figures

@@ -9,6 +9,10 @@ namespace brim {
 
 class Context;
 using Handler = void (*)(Context&);
+// Several requests of a command that name the same key, as one: they are carried out and answered as if one had come
+// after the other. Returns how many of the first ones are; the others are run one by one. Does not throw while one of
+// them is done and not answered.
+using SeriesHandler = size_t (*)(Context&, std::span<const std::span<const std::string_view>> requests);
 
 // Command flags, as COMMAND INFO prints them (names in FlagName order).
 enum CommandFlag : uint32_t {
@@ -171,6 +175,7 @@ struct CommandSpec {
   const char* tips = "";              // COMMAND's tips, comma separated: "nondeterministic_output"
   const char* replaced_by = nullptr;  // deprecated commands: what to use now
   const char* deprecated_since = nullptr;
+  SeriesHandler series = nullptr;  // of a command with one key that only writes; null: each is run for itself
 };
 
 using CommandTable = std::span<const CommandSpec>;

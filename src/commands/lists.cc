@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string>
 
+#include "base/numbers.h"
+#include "base/raw_array.h"
 #include "commands/arguments.h"
 #include "commands/tables.h"
 #include "store/shard.h"
@@ -67,6 +69,61 @@ void Lpush(Context& context) { PushGeneric(context, true, false); }
 void Rpush(Context& context) { PushGeneric(context, false, false); }
 void Lpushx(Context& context) { PushGeneric(context, true, true); }
 void Rpushx(Context& context) { PushGeneric(context, false, true); }
+
+// One reply each: the lengths that the pushes have led to.
+void ReplyLengths(OutputBuffer& output, uint64_t first, size_t count) {
+  char text[24];
+  size_t size = 0;
+  char digit = '9';  // the last one
+  for (size_t i = 0; i < count; i++) {
+    if (digit != '9') {
+      digit++;
+    } else {
+      text[0] = ':';
+      size = static_cast<size_t>(FormatUint64(first + i, text + 1)) + 3;
+      text[size - 2] = '\r';
+      text[size - 1] = '\n';
+      digit = text[size - 3];
+    }
+    char* to = output.Reserve(sizeof(text));
+    memcpy(to, text, sizeof(text));
+    to[size - 3] = digit;
+    output.Commit(size);
+  }
+}
+
+using Requests = std::span<const std::span<const std::string_view>>;
+
+// Requests with one element each for a list that is there. What finds no room is left, to be refused for itself.
+size_t PushSeries(Context& context, Requests requests, bool left) {
+  constexpr size_t kReplyBytes = 24;
+  constexpr size_t kMost = OutputBuffer::kReserveMax / kReplyBytes;
+  RawArray<std::string_view, kMost> texts;
+  size_t count = 0;
+  while (count < std::min(requests.size(), kMost) && requests[count].size() == 3) {
+    texts[count] = requests[count][2];
+    count++;
+  }
+  if (count < 2) return 0;
+  std::string_view key = requests[0][1];
+  KeyRef ref = context.Lookup(key, LookupKind::kWrite);
+  if (!ref || ref.type() != Type::kList) return 0;
+  List& list = ListOf(ref);
+  size_t before = list.length;
+  try {
+    context.reply().output().Reserve(count * kReplyBytes);
+    ListPushMany(list, {texts.at, count}, left);
+  } catch (const std::bad_alloc&) {
+    if (list.length == before) return 0;  // some may have been pushed
+  }
+  size_t pushed = list.length - before;
+  ReplyLengths(context.reply().output(), before + 1, pushed);
+  if (pushed > 0) context.Changed(key, kNotifyList, left ? "lpush" : "rpush", pushed);
+  return pushed;
+}
+
+size_t LpushSeries(Context& context, Requests requests) { return PushSeries(context, requests, true); }
+size_t RpushSeries(Context& context, Requests requests) { return PushSeries(context, requests, false); }
 
 void Linsert(Context& context) {
   bool behind = ArgIs(context, 2, "AFTER");
@@ -490,7 +547,12 @@ constexpr CommandSpec kRows[] = {
      kPushCost,
      "Puts elements at the head of a list; creates it when absent.",
      "key element [element ...]",
-     Lpush},
+     Lpush,
+     nullptr,
+     "",
+     nullptr,
+     nullptr,
+     LpushSeries},
     {"rpush",
      -3,
      kPush,
@@ -501,7 +563,12 @@ constexpr CommandSpec kRows[] = {
      kPushCost,
      "Puts elements at the tail of a list; creates it when absent.",
      "key element [element ...]",
-     Rpush},
+     Rpush,
+     nullptr,
+     "",
+     nullptr,
+     nullptr,
+     RpushSeries},
     {"lpushx",
      -3,
      kPush,

@@ -225,13 +225,17 @@ ParseStatus RequestParser::Parse(std::string_view data, size_t max_commands, boo
   unquoted_.clear();
   for (size_t found = 0; found < max_commands && consumed_ < data.size();) {
     size_t first = args->size();
-    std::string_view rest = data.substr(consumed_);
+    std::string_view rest(data.data() + consumed_, data.size() - consumed_);
     size_t end = 0;
     bool array = rest[0] == '*';
     if (array && progress_ == 0 && ParseWhole(rest, authenticated, args, &end)) {
       consumed_ += end;
-      commands->push_back(
-          {static_cast<uint32_t>(first), static_cast<uint32_t>(args->size() - first), consumed_, rest.substr(0, end)});
+      // In place: what is copied right after it was made waits for its parts to be stored.
+      ParsedCommand& command = commands->emplace_back();
+      command.first_arg = static_cast<uint32_t>(first);
+      command.argc = static_cast<uint32_t>(args->size() - first);
+      command.end = consumed_;
+      command.canonical = {rest.data(), end};
       found++;
       continue;
     }

@@ -14,9 +14,9 @@ namespace brim {
 inline int64_t parser_max_bulk_bytes = 512LL << 20;  // proto-max-bulk-len; set while every thread is paused
 
 struct ParsedCommand {
-  uint32_t first_arg;  // in the vector of arguments
-  uint32_t argc;
-  size_t end;  // where in the bytes the command ends
+  uint32_t first_arg = 0;  // in the vector of arguments
+  uint32_t argc = 0;
+  size_t end = 0;  // where in the bytes the command ends
   // Its bytes, where they are what AppendRequest makes of its arguments; else empty. A view into the caller's bytes.
   std::string_view canonical = {};
 };

@@ -44,7 +44,7 @@ namespace brim {
 
 namespace {
 
-constexpr size_t kPeekArgs = 2;
+constexpr int kSeriesRefused = 2;       // of a batch, until none is tried: the first may have to make the key
 constexpr size_t kBigBytes = 64 << 10;  // of arguments: room is made before they are stored
 
 // "ERR unknown command 'x', with args beginning with: 'a' 'b' "
@@ -69,60 +69,6 @@ std::string UnknownSubcommandText(const Command& container, std::string_view sub
 }
 
 }  // namespace
-
-void Dispatcher::MakePlans(Connection& connection, Plan* plans, size_t count) {
-  Worker& worker = *connection.worker;
-  std::string_view last_name;
-  for (size_t i = 0; i < count; i++) {
-    const ParsedCommand& parsed = worker.parsed[i];
-    std::span<const std::string_view> argv(worker.args.data() + parsed.first_arg, parsed.argc);
-    Plan& plan = plans[i];
-    if (i == 0 && worker.peeked != nullptr) {
-      const Peeked& peeked = *worker.peeked;
-      worker.peeked = nullptr;
-      if (peeked.table != nullptr && argv.size() > 1 && argv[0].data() == peeked.name && argv[1].data() == peeked.key) {
-        plan = {peeked.command, nullptr, peeked.hash, true};
-        last_name = argv[0];
-        continue;
-      }
-    }
-    // Pipelines repeat their commands: a name that is the last one's, byte for byte, needs no look-up.
-    if (i > 0 && argv[0] == last_name && plans[i - 1].command != nullptr && !plans[i - 1].container &&
-        plans[i - 1].command->subcommands.empty()) {
-      plan.command = plans[i - 1].command;
-      plan.container = nullptr;
-    } else {
-      plan.command = registry.Resolve(argv, &plan.container);
-    }
-    last_name = argv[0];
-    plan.hashed =
-        plan.command != nullptr && plan.command->one_key && plan.command->first_key < static_cast<int>(argv.size());
-    if (!plan.hashed) continue;
-    plan.hash = HashBytes(argv[static_cast<size_t>(plan.command->first_key)]);
-    if (count > 1) shards.Of(plan.hash).db(connection.db).table().PrefetchBucket(plan.hash);
-  }
-  if (count == 1) return;
-  for (size_t i = 0; i < count; i++) {
-    if (plans[i].hashed) shards.Of(plans[i].hash).db(connection.db).table().PrefetchBlock(plans[i].hash);
-  }
-}
-
-Peeked Dispatcher::PrefetchFirst(Connection& connection, std::string_view data) {
-  Peeked peeked;
-  std::string_view args[kPeekArgs];
-  size_t count = RequestParser::Peek(data, args, kPeekArgs);
-  if (count < 2) return peeked;
-  const Command* container;
-  const Command* command = registry.Resolve({args, count}, &container);
-  peeked.command = command;
-  if (command == nullptr || !command->one_key || command->first_key != 1) return peeked;
-  peeked.name = args[0].data();
-  peeked.key = args[1].data();
-  peeked.hash = HashBytes(args[1]);
-  peeked.table = &shards.Of(peeked.hash).db(connection.db).table();
-  peeked.table->PrefetchBucket(peeked.hash);
-  return peeked;
-}
 
 size_t Dispatcher::RunBatch(Connection& connection) {
   Worker& worker = *connection.worker;
@@ -172,7 +118,7 @@ size_t Dispatcher::LookAhead(Worker& worker, const Plan* plans, size_t at, size_
   const Plan& plan = plans[at];
   if (!plan.hashed || (plan.command->flags & (kElementAt2 | kElementAt3)) == 0) return at + 1;
   size_t end = at + 1;
-  while (end < count && plans[end].command == plan.command && plans[end].hashed && plans[end].hash == plan.hash) end++;
+  while (end < count && plans[end].repeats) end++;
   worker.ahead = {at, end - at};
   return end;
 }
@@ -213,6 +159,7 @@ size_t Dispatcher::RunPlans(Connection& connection) {
   size_t i = 0;
   bool plain = false;
   size_t seen_ahead = 0;  // plans before this one have been looked at
+  int series_refused = 0;
   for (; i < count; i++) {
     const ParsedCommand& parsed = worker.parsed[i];
     std::span<const std::string_view> argv(worker.args.data() + parsed.first_arg, parsed.argc);
@@ -230,7 +177,16 @@ size_t Dispatcher::RunPlans(Connection& connection) {
     context.now_ms_ = worker.now_ms;
     bool simple = plain && IsPlain(plans[i], argv.size());
     Begun begun = simple ? BeginPlain(connection, *plans[i].command) : Begin(connection, plans[i], argv);
-    if (begun == Begun::kRuns) [[likely]] {
+    size_t in_series = 0;
+    if (begun == Begun::kRuns && simple && plans[i].command->series != nullptr && i + 1 < count &&
+        plans[i + 1].repeats && series_refused < kSeriesRefused) {
+      in_series = RunSeries(connection, plans, i, count);
+      if (in_series == 0) series_refused++;
+    }
+    if (in_series > 0) {
+      i += in_series - 1;
+      connection.commands_run += in_series - 1;
+    } else if (begun == Begun::kRuns) [[likely]] {
       if (i >= seen_ahead && count > 1) seen_ahead = LookAhead(worker, plans, i, count);
       Execute(connection, plans[i], argv);
       worker.ahead.commands = 0;

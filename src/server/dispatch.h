@@ -20,10 +20,10 @@ class Worker;
 // What a look at a request's first words, before it is parsed, found out about it.
 struct Peeked {
   const Command* command = nullptr;  // null: unknown, or not to be told from these bytes
-  const char* name = nullptr;        // where its words lie
-  const char* key = nullptr;
-  uint64_t hash = 0;
-  const Table* table = nullptr;  // null: not a command of one key
+  const char* name = nullptr;        // where its first two words lie
+  const char* second = nullptr;
+  uint64_t hash = 0;             // of the first key
+  const Table* table = nullptr;  // where that is looked for; null: no key
 };
 
 // While a handler runs, its effects are noted; in the end they go to the journal, those of a transaction's commands
@@ -60,7 +60,7 @@ class Dispatcher {
   // Executes the worker's parsed commands for the connection, replies going to worker.scratch. Returns how many are
   // done with: fewer than parsed when the connection blocked, was parked or is to be closed.
   static size_t RunBatch(Connection& connection);
-  // Looks at the first command and fetches the line of its key's bucket.
+  // Looks at the first command and fetches the line of its key's bucket. plans.cc.
   static Peeked PrefetchFirst(Connection& connection, std::string_view data);
   // A malformed request: the error, then the end of the connection.
   static void ProtocolError(Connection& connection, std::string_view text);
@@ -85,15 +85,23 @@ class Dispatcher {
   struct Plan {
     const Command* command;
     const Command* container;
-    uint64_t hash;  // of the one key; valid when `hashed`
-    bool hashed;
+    uint64_t hash;  // of the first key; valid when `hashed` or `fetches`
+    bool hashed;    // it has one key
+    bool fetches;   // the key's bucket is being fetched, its block is to follow
+    bool repeats;   // the command of the plan before once more, with the same one key
   };
-  static constexpr size_t kMaxPlans = 64;
+
+  // plans.cc.
+  static size_t FirstKey(const Command& command);
+  static constexpr size_t kMaxPlans = 64;  // commands of a batch
 
   static void MakePlans(Connection& connection, Plan* plans, size_t count);
   static size_t RunPlans(Connection& connection);
   static size_t LookAhead(Worker& worker, const Plan* plans, size_t at, size_t count);
   static void PrefetchElements(Worker& worker, const Command& command);
+  // The plan's command and those behind it that repeat it, as one. Returns how many are done; 0: each is to be run for
+  // itself. series_run.cc.
+  static size_t RunSeries(Connection& connection, const Plan* plans, size_t at, size_t count);
   static void SendPushes(Connection& connection, const Command* command);
   static bool IsPlain(const Connection& connection);
   static bool IsPlain(const Plan& plan, size_t argc);

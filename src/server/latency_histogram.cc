@@ -59,11 +59,11 @@ std::vector<LatencyHistogram::Bar> LatencyHistogram::Bars() const {
   return bars;
 }
 
-void CallTimes::CountFirst(uint64_t ticks) noexcept {
+void CallTimes::CountFirst(uint64_t ticks, uint64_t calls) noexcept {
   int dropped = std::bit_width(ticks) - 8;
   std::unique_ptr<Block>& block = blocks_[static_cast<size_t>(dropped)];
   block.reset(new (std::nothrow) Block());
-  if (block != nullptr) (*block)[(ticks >> dropped) % kBlockSteps] = 1;
+  if (block != nullptr) (*block)[(ticks >> dropped) % kBlockSteps] = calls;
 }
 
 void CallTimes::AddTo(LatencyHistogram* histogram, uint64_t ns_per_tick) const {

@@ -45,16 +45,16 @@ class LatencyHistogram {
 class CallTimes {
  public:
   // Memory that cannot be had leaves the call uncounted.
-  void Count(uint64_t ticks) noexcept {
+  void Count(uint64_t ticks, uint64_t calls = 1) noexcept {
     // Less than 128 ticks, some tens of nanoseconds, is counted as 128.
     if (ticks < kBlockSteps) ticks = kBlockSteps;
     int dropped = std::bit_width(ticks) - 8;
     Block* block = blocks_[static_cast<size_t>(dropped)].get();
     if (block == nullptr) [[unlikely]] {
-      CountFirst(ticks);
+      CountFirst(ticks, calls);
       return;
     }
-    (*block)[(ticks >> dropped) % kBlockSteps]++;
+    (*block)[(ticks >> dropped) % kBlockSteps] += calls;
   }
   void AddTo(LatencyHistogram* histogram, uint64_t ns_per_tick) const;
   size_t MemoryUsage() const;
@@ -63,7 +63,7 @@ class CallTimes {
   static constexpr size_t kBlockSteps = 128;
   static constexpr size_t kBlocks = 64 - 7;
   using Block = std::array<uint64_t, kBlockSteps>;
-  void CountFirst(uint64_t ticks) noexcept;
+  void CountFirst(uint64_t ticks, uint64_t calls) noexcept;
 
   std::array<std::unique_ptr<Block>, kBlocks> blocks_;
 };

@@ -145,10 +145,15 @@ struct Form {
   size_t bytes() const { return body + BackBytes(body); }
 };
 
+// In place: a form that is copied right after it was made waits for its parts to be stored.
+void FindForm(std::string_view text, Form* form) {
+  form->is_number = ParseInt64(text, &form->number);
+  form->body = form->is_number ? NumberBody(form->number) : TextBody(text.size());
+}
+
 Form FormOf(std::string_view text) {
   Form form;
-  form.is_number = ParseInt64(text, &form.number);
-  form.body = form.is_number ? NumberBody(form.number) : TextBody(text.size());
+  FindForm(text, &form);
   return form;
 }
 
@@ -359,7 +364,7 @@ size_t InsertSome(ValueBytes& value, size_t at, std::span<const std::string_view
   size_t count = 0;
   size_t bytes = 0;
   for (; count < most; count++) {
-    forms[count] = FormOf(texts[count]);
+    FindForm(texts[count], &forms[count]);
     if (bytes + forms[count].bytes() > room) break;
     bytes += forms[count].bytes();
   }

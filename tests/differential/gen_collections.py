@@ -107,6 +107,14 @@ def _side(r):
     return r.one("LEFT", "RIGHT", "left", "Right") if r.some(0.97) else "UP"
 
 
+@gen("lists", 0.6)
+def push_series(r):
+    """In a row, as pipelines fill a queue; now and then one is different."""
+    key, name = _list(r), r.one("LPUSH", "RPUSH")
+    return [[name, r.key("list") if r.some(0.02) else key, r.value()] + [r.value()] * r.some(0.03)
+            for _ in range(r.one(2, 3, 5, 20, 40))]  # fmt: skip
+
+
 @gen("lists", 5)
 def push(r):
     name = r.one("LPUSH", "RPUSH", "LPUSH", "RPUSH", "LPUSHX", "RPUSHX")

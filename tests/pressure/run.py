@@ -558,6 +558,37 @@ def served_waiters(command, tally):
         tally.check(left < MB / 2, "served waiters: memory", f"{left} bytes more")
 
 
+def push_series(command, tally):
+    """Pipelines of pushes to one list until nothing fits: what was answered with a length is there, in its order."""
+    with Server(command) as server, server.connect(60) as c:
+        limit(c, 12, "noeviction")
+        pushed, errors = [], set()
+        for batch in range(4000):
+            values = [b"%d:%d" % (batch, i) + b"x" * 100 for i in range(60)]
+            for value, (kind, reply) in zip(values, c.pipeline([["RPUSH", "list", value] for value in values])):
+                if kind == ":":
+                    pushed.append(value)
+                    if reply != len(pushed):
+                        tally.check(False, "push series: the length", f"{reply}, {len(pushed)} were pushed")
+                        return
+                else:
+                    errors.add(reply)
+            if errors:
+                break
+        tally.check(errors == {OOM}, "push series: refused when full", repr(errors))
+        limit(c, 60, "noeviction")  # the reply, too, wants room
+        there = [item for _, item in c.call("LRANGE", "list", 0, -1)[1]]
+        tally.check(there == pushed and len(there) > 10000, "push series: all that was answered", f"{len(there)}")
+        limit(c, 12, "allkeys-lru")
+        c.call("DEL", "list")
+        replies = []
+        for batch in range(4000):
+            replies += c.pipeline([["RPUSH", f"list:{batch // 10}", b"x" * 100] for _ in range(60)])
+        lengths = [n for kind, n in replies if kind == ":"]
+        tally.check(len(lengths) == len(replies), "push series: none refused while others can go", repr(replies[-1]))
+        tally.check(info(c, "evicted_keys") > 0, "push series: others went")
+
+
 def refused_memory(command, tally):
     """The system refuses memory (a ulimit): errors, and the server lives."""
     words = shlex.split(command)
@@ -695,7 +726,7 @@ def main():
     tests = {
         f.__name__: f
         for f in (churn, collections_churn, shrink, query_buffers, big_commands, big_replies, big_pops, waiting_clients,
-                  many_arguments, scripts, served_waiters, refused_memory, container, percent, doctor,
+                  many_arguments, scripts, served_waiters, push_series, refused_memory, container, percent, doctor,
                   forgotten_keys, forgotten_keys_when_full, few_left)  # fmt: skip
     }
     for kind in ("value", "list", "hash"):
