@@ -323,17 +323,19 @@ void UnpackValue(lua_State* L, Input* in) {
   }
 }
 
-int UnpackSome(lua_State* L, int limit, int offset) {
+// Both may be any number of 64 bits, of which the errors show 32, as redis-server's do.
+int UnpackSome(lua_State* L, lua_Integer limit, lua_Integer offset) {
   size_t size;
   const char* bytes = luaL_checklstring(L, 1, &size);
   bool all = limit == 0 && offset == 0;
   if (offset < 0 || limit < 0) {
-    return luaL_error(L, "Invalid request to unpack with offset of %d and limit of %d.", offset,
+    return luaL_error(L, "Invalid request to unpack with offset of %d and limit of %d.", static_cast<int>(offset),
                       static_cast<int>(size));
   }
   auto from = static_cast<size_t>(offset);
   if (from > size) {
-    return luaL_error(L, "Start offset %d greater than input length %d.", offset, static_cast<int>(size));
+    return luaL_error(L, "Start offset %d greater than input length %d.", static_cast<int>(offset),
+                      static_cast<int>(size));
   }
   if (all) limit = INT_MAX;
   Input in{reinterpret_cast<const unsigned char*>(bytes) + from, size - from};
@@ -355,12 +357,12 @@ int UnpackSome(lua_State* L, int limit, int offset) {
 int Unpack(lua_State* L) { return UnpackSome(L, 0, 0); }
 int UnpackOne(lua_State* L) {
   luaL_checkstring(L, 1);
-  return UnpackSome(L, 1, static_cast<int>(luaL_optinteger(L, 2, 0)));
+  return UnpackSome(L, 1, luaL_optinteger(L, 2, 0));
 }
 int UnpackLimit(lua_State* L) {
   luaL_checkstring(L, 1);
-  int limit = static_cast<int>(luaL_checkinteger(L, 2));
-  return UnpackSome(L, limit, static_cast<int>(luaL_optinteger(L, 3, 0)));
+  lua_Integer limit = luaL_checkinteger(L, 2);
+  return UnpackSome(L, limit, luaL_optinteger(L, 3, 0));
 }
 
 constexpr luaL_Reg kFunctions[] = {
